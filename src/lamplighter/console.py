@@ -1,0 +1,68 @@
+"""What a person sees in the terminal. The only module that imports rich."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+_OUT = Console(highlight=False, soft_wrap=True)
+_ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def info(text: str) -> None:
+    """Write one line to standard output."""
+    _OUT.print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    """Write one line to standard error."""
+    _ERR.print(text, markup=False)
+
+
+def table(
+    rows: Iterable[Sequence[object]], columns: Sequence[str], *, title: str = ""
+) -> None:
+    """Write a table; every cell is shown with ``str``."""
+    view = Table(title=title or None, title_justify="left", title_style="bold")
+    for column in columns:
+        view.add_column(column)
+    for row in rows:
+        view.add_row(*(str(cell) for cell in row))
+    _OUT.print(view)
+
+
+@contextlib.contextmanager
+def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
+    """Show a progress bar while the block runs; nothing when not at a terminal.
+
+    Yields:
+        ``advance(n, note)``: call it with the number of finished units and a short note.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=_ERR,
+        disable=not _ERR.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(label, total=total, note="")
+
+        def advance(n: int = 1, note: str = "") -> None:
+            bar.update(task, advance=n, note=note)
+
+        yield advance

@@ -1,0 +1,42 @@
+"""Where the files that travel with the package lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lamplighter.errors import ConfigError, explain
+
+_PACKAGE = Path(__file__).parent
+
+
+def base_model() -> Path:
+    """Return the path of the shipped base model (safetensors)."""
+    return _existing(_PACKAGE / "models" / "base.safetensors", "the base model")
+
+
+def dataset_folder() -> Path:
+    """Return the folder of the shipped data sets."""
+    return _PACKAGE / "datasets"
+
+
+def dataset(name: str) -> Path:
+    """Return the path of a shipped data set, for example ``dataset("crystal_pbe")``.
+
+    Raises:
+        ConfigError: there is no such data set; the message lists what there is.
+    """
+    path = dataset_folder() / f"{name}.xyz.gz"
+    if not path.is_file():
+        known = sorted(p.name[: -len(".xyz.gz")] for p in dataset_folder().glob("*.xyz.gz"))
+        raise ConfigError(
+            explain("unknown data set", got=name, wanted=f"one of {', '.join(known)}")
+        )
+    return path
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.is_file():
+        raise ConfigError(
+            explain(f"{what} is missing from the installation", got=path, fix="reinstall")
+        )
+    return path
