@@ -5,6 +5,7 @@ import io
 import logging
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 VOIGT = ((0, 5, 4), (5, 1, 3), (4, 3, 2))
 """Place of each tensor component in ASE's order xx yy zz yz xz xy."""
+
+FAILED = re.compile(r"^(?P<uid>\S+) \S+ FAILED (?P<reason>.*)$", re.MULTILINE)
+"""What a labeller says of a structure that it could not label."""
 
 DECIMALS = {"REF_energy": 9, "cpu_s": 1, "s2": 4, "path": 3, "noise": 3}
 KEYS = (
@@ -81,6 +85,13 @@ def read_frames(path: Path) -> list[Atoms]:
         message = f"{path}: {error}"
         raise ValueError(message) from error
     return read(io.StringIO(text), ":", format="extxyz") if text else []
+
+
+def failed_reasons(words: Path) -> dict[str, str]:
+    """Reason by uid of the structures whose labelling failed, from a labeller's log."""
+    if not words.exists():
+        return {}
+    return {m["uid"]: m["reason"] for m in FAILED.finditer(words.read_text())}
 
 
 def done_uids(path: Path) -> set[str]:

@@ -21,6 +21,7 @@ from ase import Atoms
 from catalogue import DATASETS, GENERATE, PUBLISHED, Dataset, known_structures, structures_of
 from frame_checks import frame_problems
 from labelled_frames import (
+    failed_reasons,
     frames_text,
     read_frames,
     write_atomically,
@@ -29,7 +30,6 @@ from labelled_frames import (
 
 log = logging.getLogger(__name__)
 
-FAILED_LINE = re.compile(r"^(?P<uid>\S+) \S+ FAILED (?P<reason>.*)$", re.MULTILINE)
 TEMPERATURE = re.compile(r"_T\d+$")
 BEGIN = "<!-- counts: written by generate/publish.py, do not edit -->"
 END = "<!-- end of counts -->"
@@ -143,10 +143,9 @@ def failures(labels: Path | None, record: Path, done: Sequence[Published]) -> li
     lines = []
     for published in done:
         name = published.dataset.name
-        log_file = labels / f"{name}.log" if labels else None
-        if log_file and log_file.exists():
-            for match in FAILED_LINE.finditer(log_file.read_text()):
-                reasons[name, match["uid"]] = match["reason"]
+        if labels:
+            latest = failed_reasons(labels / f"{name}.log")
+            reasons |= {(name, uid): reason for uid, reason in latest.items()}
         lines += [
             f"{name} {uid} {reasons[name, uid]}"
             for uid in published.missing
