@@ -1,7 +1,8 @@
 """The command line: what the commands are called, and what they end with.
 
-Every command imports its room when it is called, so that ``--help`` starts without
-torch. Commands never prompt. This is the one place where an error becomes an exit code:
+What a command does is in `lamplighter.commands`, imported when it is called, so that
+``--help`` starts without torch. Commands never prompt. This is the one place where an
+error becomes an exit code:
 
 * 0: done, every check passed;
 * 1: a check failed (parity, self-test, a comparison with a reference);
@@ -12,20 +13,19 @@ torch. Commands never prompt. This is the one place where an error becomes an ex
 
 from __future__ import annotations
 
-import json
 import os
+import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
-from lamplighter.errors import ConfigError, LamplighterError, explain
+from lamplighter.errors import LamplighterError
 
-EXIT_CHECK_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
@@ -33,10 +33,22 @@ EXIT_INTERRUPTED = 130
 app = App(
     name="lamplighter",
     help="From labelled structures to a checked LAMMPS pair style.",
+    help_epilogue="Exit codes: 0 done, 1 a check failed, 2 bad input, 3 the environment.",
     version=f"lamplighter {__version__}",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(negative=()),
 )
+validate = App(
+    name="validate",
+    help="What a potential is worth: the same properties through ASE and LAMMPS.",
+)
+app.command(validate)
+
+Json: TypeAlias = Annotated[bool, Parameter(name="--json")]
+Output: TypeAlias = Annotated[Path, Parameter(name=["--output", "-o"])]
+Engine: TypeAlias = Literal["ase", "lammps"]
+Dtype: TypeAlias = Literal["float32", "float64"]
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -56,22 +68,31 @@ def run(tokens: Sequence[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
-    except CycloptsError as error:
-        return _refuse(_one_line(error), "see: lamplighter --help", EXIT_BAD_INPUT)
-    except LamplighterError as error:
-        problem, _, fix = _one_line(error).partition("; fix: ")
-        return _refuse(problem, fix or "see: lamplighter --help", error.exit_code)
-    except OSError as error:
-        if error.filename is None:
-            return _report_bug(error)
-        problem = f"{error.filename}: {error.strerror}"
-        return _refuse(problem, "check the path and its permissions", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         _complain("interrupted; finished files are whole, the same command goes on")
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  (the last resort, on purpose)
-        return _report_bug(error)
+        return _exit_code(error)
     return code if isinstance(code, int) else 0
+
+
+def _exit_code(error: Exception) -> int:
+    """Say what went wrong and what to do; return the exit code for it."""
+    if isinstance(error, CycloptsError):
+        chain = " ".join(error.command_chain or ())
+        command = f"lamplighter {chain}".strip()
+        return _refuse(_one_line(error), f"see {command} --help", EXIT_BAD_INPUT)
+    if isinstance(error, LamplighterError):
+        problem, _, fix = _one_line(error).partition("; fix: ")
+        return _refuse(problem, fix or "see lamplighter --help", error.exit_code)
+    if isinstance(error, OSError) and error.filename is not None:
+        problem = f"{error.filename}: {error.strerror}"
+        return _refuse(problem, "check the path and its permissions", EXIT_BAD_INPUT)
+    handle, name = tempfile.mkstemp(prefix="lamplighter-traceback-", suffix=".txt")
+    with os.fdopen(handle, "w") as stream:
+        traceback.print_exception(error, file=stream)
+    problem = f"unexpected {type(error).__name__}: {_one_line(error)}"
+    return _refuse(problem, f"report it with the traceback in {name}", EXIT_INTERNAL)
 
 
 def _one_line(error: Exception) -> str:
@@ -84,94 +105,67 @@ def _refuse(problem: str, fix: str, code: int) -> int:
     return code
 
 
-def _report_bug(error: Exception) -> int:
-    handle, name = tempfile.mkstemp(prefix="lamplighter-traceback-", suffix=".txt")
-    with os.fdopen(handle, "w") as stream:
-        traceback.print_exception(error, file=stream)
-    problem = f"unexpected {type(error).__name__}: {_one_line(error)}"
-    return _refuse(problem, f"report it with the traceback in {name}", EXIT_INTERNAL)
-
-
 def _complain(text: str) -> None:
-    from lamplighter.console import complain
-
-    complain(text)
-
-
-def _info(text: str) -> None:
-    from lamplighter.console import info
-
-    info(text)
-
-
-Json = Annotated[bool, Parameter(name="--json", negative="")]
+    sys.stderr.write(text + "\n")
 
 
 @app.command
-def train(config: Path, /) -> None:
+def train(config: Path, /) -> int:
     """Train a potential with one head per level of theory.
 
     Interrupted, the same command goes on from the last checkpoint.
 
-    Parameters
-    ----------
-    config
-        YAML file: the fields of lamplighter.train.TrainConfig. Unknown keys are refused.
+    Args:
+        config: YAML file with the fields of lamplighter.train.config.TrainConfig.
+            Unknown keys are refused by name.
     """
-    from lamplighter.train import TrainConfig, load_config
-    from lamplighter.train import train as run_training
+    from lamplighter import commands
 
-    _report_training(run_training(load_config(config, TrainConfig)))
+    return commands.train(config)
 
 
 @app.command
-def finetune(config: Path, /) -> None:
-    """Post-train a potential by multi-head replay: keep its heads, add yours.
+def finetune(config: Path, /) -> int:
+    """Post-train by multi-head replay: keep a potential's heads, add yours.
 
-    Parameters
-    ----------
-    config
-        YAML file: the fields of lamplighter.train.FinetuneConfig. Unknown keys are
-        refused.
+    Interrupted, the same command goes on from the last checkpoint.
+
+    Args:
+        config: YAML file with the fields of lamplighter.train.config.FinetuneConfig.
+            Unknown keys are refused by name.
     """
-    from lamplighter.train import FinetuneConfig, load_config
-    from lamplighter.train import finetune as run_finetuning
+    from lamplighter import commands
 
-    _report_training(run_finetuning(load_config(config, FinetuneConfig)))
+    return commands.finetune(config)
 
 
 @app.command
-def evaluate(model: Path, files: list[Path], /, *, as_json: Json = False) -> None:
+def evaluate(model: Path, files: list[Path], /, *, as_json: Json = False) -> int:
     """Errors of a potential on labelled files, per head and configuration type.
 
-    Parameters
-    ----------
-    model
-        The potential (safetensors).
-    files
-        Labelled structures (extended XYZ, may be compressed with gzip).
-    as_json
-        Write JSON to standard output instead of a table.
+    Args:
+        model: A potential (safetensors).
+        files: Labelled structures: extended XYZ, plain or compressed with gzip.
+        as_json: Write JSON instead of a table.
     """
-    from lamplighter.train import evaluate as run_evaluation
+    from lamplighter import commands
 
-    errors = run_evaluation(model, files)
-    _info(json.dumps(errors.to_json(), indent=2) if as_json else str(errors))
+    return commands.evaluate(model, files, as_json=as_json)
 
 
 @app.command
-def inspect(file: Path, /, *, as_json: Json = False) -> None:
-    """What a potential or an ML-IAP file is: heads, levels of theory, units, origin.
+def inspect(file: Path, /, *, as_json: Json = False) -> int:
+    """Heads, levels of theory, elements and origin of a model file.
 
     Nothing in the file is executed.
 
-    Parameters
-    ----------
-    file
-        A potential (safetensors) or an ML-IAP file.
-    as_json
-        Write JSON to standard output instead of a table.
+    Args:
+        file: A potential (safetensors) or an ML-IAP file.
+        as_json: Write JSON instead of a table.
     """
+    from lamplighter import commands
+
+    return commands.inspect(file, as_json=as_json)
 
 
 @app.command
@@ -179,47 +173,113 @@ def convert(
     model: Path,
     /,
     *,
-    head: str,
+    head: str | None = None,
     elements: Annotated[list[str], Parameter(consume_multiple=True)],
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    dtype: Literal["float32", "float64"] = "float64",
-) -> None:
-    """Write the ML-IAP file that LAMMPS reads: one head, the elements in use.
+    output: Output,
+    dtype: Dtype = "float64",
+) -> int:
+    """Write the ML-IAP file that LAMMPS reads: one head, some elements.
 
-    The file is compared with the potential before it gets its name; when they disagree,
-    no file is written and the exit code is 1.
+    The file is compared with the potential before it gets its name. When they
+    disagree, no file is written and the exit code is 1.
 
-    Parameters
-    ----------
-    model
-        The potential (safetensors).
-    head
-        The head to take, by name; `lamplighter inspect MODEL` lists them.
-    elements
-        The elements to keep, in any order.
-    output
-        The file to write, usually with the ending .pt.
-    dtype
-        Precision of the evaluation in LAMMPS.
+    Args:
+        model: A potential (safetensors).
+        head: The head to take; may be left out when there is only one.
+        elements: The elements to keep, in any order: --elements Mg O.
+        output: The file to write, usually with the ending .pt.
+        dtype: Precision of the evaluation in LAMMPS.
     """
-    from lamplighter.lammps_interface import convert as run_conversion
+    from lamplighter import commands
 
-    path = run_conversion(model, head, elements, output, dtype=dtype)
-    _info(f"wrote {path}")
+    return commands.convert(model, head, elements, output, dtype=dtype)
 
 
 @app.command
-def demo(*, output: Annotated[Path, Parameter(name=["--output", "-o"])]) -> int:
-    """Walk the whole road once, on real data, in under ten minutes on two cores.
+def demo(*, output: Output = Path("demo-report")) -> int:
+    """Walk the whole road once, on real data, in about ten minutes.
 
-    Post-trains the shipped base model on a small new set, converts it, runs molecular
-    dynamics of MgO in LAMMPS, validates through ASE and LAMMPS, writes a report.
+    Post-trains the shipped base model on a small new set, converts it, runs
+    molecular dynamics of MgO in LAMMPS, validates, writes a report.
 
-    Parameters
-    ----------
-    output
-        Folder of the report and of every file made on the way.
+    Args:
+        output: Folder for the report and every file made on the way.
     """
-    from lamplighter.demo import run_demo
+    from lamplighter import commands
 
-    return run_demo(output)
+    return commands.demo(output)
+
+
+@validate.command(name="run")
+def validate_run(suite: Path, /, *, output: Output = Path("validation-report")) -> int:
+    """Every property of a suite, compared with references, as a report.
+
+    Finished parts are kept: the same command goes on where it stopped.
+
+    Args:
+        suite: YAML file that names the potential, the materials, the properties.
+        output: Folder for the results and the report.
+    """
+    from lamplighter import commands
+
+    return commands.validate_suite(suite, output)
+
+
+@validate.command
+def parity(
+    model: Path,
+    structures: list[Path],
+    /,
+    *,
+    head: str | None = None,
+    ranks: int = 1,
+    as_json: Json = False,
+) -> int:
+    """Energies, forces and stresses in LAMMPS against those in ASE.
+
+    Args:
+        model: A potential (safetensors).
+        structures: Files with structures, in any format that ASE reads.
+        head: The head to use; may be left out when there is only one.
+        ranks: MPI ranks of LAMMPS.
+        as_json: Write JSON instead of a table.
+    """
+    from lamplighter import commands
+
+    return commands.parity(model, structures, head, ranks=ranks, as_json=as_json)
+
+
+def _property_command(name: str, text: str) -> None:
+    """Add `lamplighter validate NAME`: one property of one structure."""
+
+    def command(
+        model: Path,
+        structure: Path,
+        /,
+        *,
+        head: str | None = None,
+        engine: Engine = "ase",
+        as_json: Json = False,
+    ) -> int:
+        from lamplighter import commands
+
+        return commands.compute_property(
+            name, model, structure, head, engine=engine, as_json=as_json
+        )
+
+    command.__doc__ = f"""{text}
+
+    Args:
+        model: A potential (safetensors).
+        structure: One structure, in any format that ASE reads.
+        head: The head to use; may be left out when there is only one.
+        engine: The code that computes energies, forces and stresses.
+        as_json: Write JSON instead of a table.
+    """
+    validate.command(command, name=name)
+
+
+_property_command("bulk", "Relaxed lattice constant, energy and bulk modulus.")
+_property_command("elastic", "Elastic constants with clamped and relaxed ions.")
+_property_command("phonon", "Phonon frequencies at the special points, and bands.")
+_property_command("surface", "Energy of a surface from slabs of several thicknesses.")
