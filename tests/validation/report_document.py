@@ -60,7 +60,7 @@ def plots() -> dict[str, Any]:
         "force_parity": {"heads": forces},
         "dynamics": {
             "time_ps": time,
-            "temperature_K": 300 * (1 - np.exp(-8 * time)) + rng.normal(0, 12, 101) + 20,
+            "temperature_K": rng.normal(320, 12, 101) - 300 * np.exp(-8 * time),
             "potential_eV": -1290 + 4 * (1 - np.exp(-8 * time)),
             "n_atoms": 216,
             "target_K": 300,
@@ -130,12 +130,16 @@ def document() -> dict[str, Any]:
         for name, n in structures.items()
     ]  # fmt: skip
     bulk = [
-        row("a", "lattice constant", "Å", (4.2549, 4.2601, 4.2601), "0.5 / 1 %", "pass"),
+        row(
+            "a", "lattice constant", "Å", (4.2549, 4.2601, 4.2601), "0.5 / 1 %", "pass"
+        ),
         row("B", "bulk modulus", "GPa", (150.6, 158.9, 158.9), "5 / 15 %", "near"),
     ]
     phonon = [
         row("omega_G_TO", "ω Γ TO", "THz", (11.198, 10.89, 10.89), "3 / 8 %", "pass"),
-        row("omega_X_1", "ω X, branch 1", "THz", (8.455, 7.31, 7.31), "3 / 8 %", "miss"),
+        row(
+            "omega_X_1", "ω X, branch 1", "THz", (8.455, 7.31, 7.31), "3 / 8 %", "miss"
+        ),
     ]
     columns = [
         ("energy", "ΔE", "eV/atom", 1e-9), ("forces", "ΔF", "eV/Å", 1e-8),
@@ -147,8 +151,8 @@ def document() -> dict[str, Any]:
         "created": "2026-01-02 03:04 UTC",
         "verdict": {
             "state": "miss",
-            "headline": "LAMMPS gives the model's numbers; 1 of 4 quantities misses PBE.",
-            "details": ["Parity: 6 of 6 structures.", "Physics: 2 pass, 1 near, 1 miss."],
+            "headline": "LAMMPS gives the model's numbers; 1 of 4 misses PBE.",
+            "details": ["Parity: 6 of 6.", "Physics: 2 pass, 1 near, 1 miss."],
         },
         "model": [
             {"label": "file", "value": "tuned.safetensors", "code": True},
@@ -190,8 +194,8 @@ def document() -> dict[str, Any]:
         },
         "notes": [{"title": "The new head", "text": "a = 4.213 Å against 4.217 Å."}],
         "checks": [
-            {"property": "bulk", "material": "MgO", "engine": "ase", "name": "converged",
-             "ok": True, "value": 3e-5, "limit": 1e-4, "text": "fmax", "advice": ""},
+            {"property": "bulk", "material": "MgO", "engine": "ase",
+             "name": "converged", "ok": True, "value": 3e-5, "limit": 1e-4, "text": "fmax", "advice": ""},
             {"property": "surface", "material": "MgO", "engine": "lammps",
              "name": "slope of E(N)", "ok": False, "value": 0.31, "limit": 0.1,
              "text": "The slope differs from the bulk energy by 0.31 meV/atom.",

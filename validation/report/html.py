@@ -20,50 +20,44 @@ if TYPE_CHECKING:
 
     Draw = Callable[[Mapping[str, Any]], Figure]
 
-PLOTS: Final[dict[str, tuple[Draw, str, str]]] = {
+CAPTIONS: Final = {
     "learning_curve": (
-        plots.learning_curve,
-        "Learning curve",
         "Force error on held-out frames of every head while the new head is trained. "
-        "The old heads are replayed; a rising line would be forgetting.",
+        "The old heads are replayed; a rising line would be forgetting."
     ),
     "force_parity": (
-        plots.force_parity,
-        "Force parity on held-out frames",
         "Force components predicted by the post-trained model against the labels; "
-        "the number is the RMSE of the panel.",
+        "the number is the RMSE of the panel."
     ),
-    "dynamics": (
-        plots.dynamics,
-        "Molecular dynamics in LAMMPS",
-        "Potential energy and temperature of the NVT run.",
-    ),
+    "dynamics": "Potential energy and temperature of the NVT run.",
     "phonon": (
-        plots.phonon_bands,
-        "Phonon bands",
         "Both engines over the DFT reference, and the largest difference between the "
-        "engines at each point of the path.",
+        "engines at each point of the path."
     ),
     "bulk": (
-        plots.equation_of_state,
-        "Energy against volume",
         "Static energies (symbols) and the fitted equation of state (lines), "
-        "each measured from its own minimum.",
+        "each measured from its own minimum."
     ),
     "elastic": (
-        plots.stress_strain,
-        "Stress against strain",
-        "Symbols: circles ASE, squares LAMMPS. Lines: linear fits, whose slopes are the "
-        "elastic constants.",
+        "Symbols: circles ASE, squares LAMMPS. Lines: linear fits, whose slopes are "
+        "the elastic constants."
     ),
     "surface": (
-        plots.surface_thickness,
-        "Surface energy against slab thickness",
         "What each slab gives with the fitted bulk energy taken off; lines: the fit "
-        "E(N) = 2Aγ + N e. A trend would mean that slab and bulk do not fit together.",
+        "E(N) = 2Aγ + N e. A trend would mean that slab and bulk do not fit together."
     ),
 }
-"""Plot key in the document -> function, heading, caption; in the order of the page."""
+
+PLOTS: Final[dict[str, tuple[Draw, str]]] = {
+    "learning_curve": (plots.learning_curve, "Learning curve"),
+    "force_parity": (plots.force_parity, "Force parity on held-out frames"),
+    "dynamics": (plots.dynamics, "Molecular dynamics in LAMMPS"),
+    "phonon": (plots.phonon_bands, "Phonon bands"),
+    "bulk": (plots.equation_of_state, "Energy against volume"),
+    "elastic": (plots.stress_strain, "Stress against strain"),
+    "surface": (plots.surface_thickness, "Surface energy against slab thickness"),
+}
+"""Plot key in the document -> function and heading, in the order of the page."""
 
 _DECIMALS: Final = {
     "Å": 4,
@@ -147,8 +141,8 @@ def format_number(value: float | None, unit: str = "") -> str:
     """
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{value:.{_DECIMALS.get(unit.split('/', 1)[0] if unit != 'J/m²' else unit, 4)}f}"
-    return text.replace("-", "−")
+    known = unit if unit in _DECIMALS else unit.split("/", 1)[0]
+    return f"{value:.{_DECIMALS.get(known, 4)}f}".replace("-", "−")
 
 
 def format_small(value: float | None) -> str:
@@ -179,10 +173,11 @@ def format_delta(value: float | None, unit: str = "") -> str:
 
 def _figures(document: Document) -> list[dict[str, str]]:
     figures = []
-    for key, (draw, title, caption) in PLOTS.items():
+    for key, (draw, title) in PLOTS.items():
         data = document["plots"].get(key)
         if data is None:
             continue
+        caption = CAPTIONS[key]
         view = draw(data)
         svg = to_svg(view, f"plot-{key}", f"{title}. {caption}")
         note = data.get("note", "")

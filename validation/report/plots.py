@@ -6,6 +6,7 @@ returns a matplotlib figure, so that a report can be drawn again without any eng
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -261,7 +262,9 @@ def _stress_line(axes: Axes, curve: Mapping[str, Any], color: str) -> None:
     if engine == "ase" and curve.get("slope") is not None:
         ends = np.array([strain.min(), strain.max()])
         offset = float(curve.get("intercept", 0.0))
-        axes.plot(100 * ends, offset + curve["slope"] * ends, color=color, linewidth=1.2)
+        axes.plot(
+            100 * ends, offset + curve["slope"] * ends, color=color, linewidth=1.2
+        )
 
 
 def surface_thickness(data: Mapping[str, Any]) -> Figure:
@@ -321,7 +324,7 @@ def _spread(axes: Axes, ends: list[list[Any]]) -> list[list[Any]]:
     low, high = np.log(axes.get_ylim())
     gap = 0.065 * (high - low)
     ends = sorted(ends, key=lambda end: float(end[1]))
-    for below, above in zip(ends, ends[1:], strict=False):
+    for below, above in itertools.pairwise(ends):
         least = float(np.exp(np.log(below[1]) + gap))
         above[1] = max(float(above[1]), least)
     return ends

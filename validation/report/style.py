@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ REFERENCE: Final = "#9aa5b1"
 # Okabe and Ito's palette: distinguishable with every common colour vision.
 CYCLE: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
-ENGINE_STYLES: Final[dict[str, dict[str, object]]] = {
+ENGINE_STYLES: Final[dict[str, dict[str, Any]]] = {
     "ase": {"color": CYCLE[0], "label": "ASE", "linestyle": "-", "linewidth": 1.6},
     "lammps": {
         "color": CYCLE[1],
@@ -39,7 +39,7 @@ ENGINE_STYLES: Final[dict[str, dict[str, object]]] = {
 
 ENGINE_MARKERS: Final = {"ase": "o", "lammps": "x", "reference": "s"}
 
-_RC: Final[dict[str, object]] = {
+_RC: Final[dict[Any, Any]] = {
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.edgecolor": MUTED,
@@ -73,9 +73,9 @@ _RC: Final[dict[str, object]] = {
 }
 
 
-def engine_style(name: str) -> dict[str, object]:
+def engine_style(name: str) -> dict[str, Any]:
     """Return the line style of an engine (``ase``, ``lammps``) or of the reference."""
-    plain: dict[str, object] = {"color": CYCLE[2], "label": name, "linestyle": ":"}
+    plain: dict[str, Any] = {"color": CYCLE[2], "label": name, "linestyle": ":"}
     return dict(ENGINE_STYLES.get(name, plain))
 
 
@@ -113,7 +113,9 @@ def to_svg(view: Figure, key: str, description: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{key}-\1"', text)
-    label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    label = (
+        description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    )
     text = re.sub(r'<svg([^>]*?) width="[^"]*"', r"<svg\1", text, count=1)
     text = re.sub(r'<svg([^>]*?) height="[^"]*"', r"<svg\1", text, count=1)
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
