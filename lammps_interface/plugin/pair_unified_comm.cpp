@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Rows of per-atom numbers between atoms and their ghosts. Forward: ghosts take their owners'
+// rows. Reverse, its adjoint: ghosts' rows are added to their owners' and become zero.
+
+#include "pair_unified.h"
+
+#include "agreement.h"
+
+#include "atom.h"
+#include "comm.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace LAMMPS_NS;
+
+// Exchanges count as stages from here on; see agree().
+static constexpr int64_t FIRST_EXCHANGE = 16;
+
+// Status 1 means that the step is over on all ranks; nothing may be thrown through Python.
+int64_t PairUnified::exchange(bool forward, const void *src, void *dst, int64_t width,
+                              int64_t bytes)
+{
+  if (!stop_text.empty() || thrown) return 1;
+  try {
+    std::string problem;
+    if (width < 0 || (bytes != 4 && bytes != 8))
+      problem = "an exchange needs float32 or float64 rows";
+    const long long stage = FIRST_EXCHANGE + 4 * width + 2 * (bytes == 8) + forward;
+    stop_text = Lamplighter::agree(world, problem, stage);
+    if (!stop_text.empty()) return 1;
+
+    row_count = atom->nlocal + atom->nghost;
+    item_bytes = bytes;
+    row_bytes = width * bytes;
+    rows = static_cast<char *>(dst);
+    if (src != dst && row_count > 0) memcpy(dst, src, row_count * row_bytes);
+    move_columns(forward, width);
+    if (!forward && atom->nghost > 0)
+      memset(rows + atom->nlocal * row_bytes, 0, atom->nghost * row_bytes);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  rows = nullptr;
+  return thrown ? 1 : 0;
+}
+
+void PairUnified::move_columns(bool forward, int64_t width)
+{
+  const int64_t most = comm_forward * (8 / item_bytes);    // items that fit into one block
+  for (block_begin = 0; block_begin < width; block_begin += most) {
+    block_items = std::min(most, width - block_begin);
+    if (forward)
+      comm->forward_comm(this, doubles_per_row());
+    else
+      comm->reverse_comm(this, doubles_per_row());
+  }
+}
+
+// Two float32 travel as one double.
+int PairUnified::doubles_per_row() const
+{
+  return static_cast<int>((block_items * item_bytes + 7) / 8);
+}
+
+int PairUnified::pack_forward_comm(int n, int *atoms, double *buffer, int, int *)
+{
+  const char *const from = rows + block_begin * item_bytes;
+  const int step = doubles_per_row();
+  for (int k = 0; k < n; k++)
+    memcpy(buffer + static_cast<int64_t>(k) * step, from + atoms[k] * row_bytes,
+           block_items * item_bytes);
+  return n * step;
+}
+
+void PairUnified::unpack_forward_comm(int n, int first, double *buffer)
+{
+  char *const to = rows + block_begin * item_bytes;
+  const int step = doubles_per_row();
+  for (int k = 0; k < n; k++)
+    memcpy(to + (static_cast<int64_t>(first) + k) * row_bytes,
+           buffer + static_cast<int64_t>(k) * step, block_items * item_bytes);
+}
+
+int PairUnified::pack_reverse_comm(int n, int first, double *buffer)
+{
+  const char *const from = rows + block_begin * item_bytes;
+  const int step = doubles_per_row();
+  for (int k = 0; k < n; k++)
+    memcpy(buffer + static_cast<int64_t>(k) * step,
+           from + (static_cast<int64_t>(first) + k) * row_bytes, block_items * item_bytes);
+  return n * step;
+}
+
+template <typename Real> static void add(char *to, const double *buffer, int64_t items)
+{
+  Real *const sum = reinterpret_cast<Real *>(to);
+  const char *const from = reinterpret_cast<const char *>(buffer);
+  for (int64_t k = 0; k < items; k++) {
+    Real value;
+    memcpy(&value, from + k * sizeof(Real), sizeof(Real));
+    sum[k] += value;
+  }
+}
+
+void PairUnified::unpack_reverse_comm(int n, int *atoms, double *buffer)
+{
+  char *const to = rows + block_begin * item_bytes;
+  const int step = doubles_per_row();
+  for (int k = 0; k < n; k++) {
+    char *const row = to + atoms[k] * row_bytes;
+    const double *const values = buffer + static_cast<int64_t>(k) * step;
+    if (item_bytes == 4)
+      add<float>(row, values, block_items);
+    else
+      add<double>(row, values, block_items);
+  }
+}
+
+int64_t PairUnified::forward_exchange(void *pair, const void *src, void *dst, int64_t width,
+                                      int64_t item_bytes)
+{
+  return static_cast<PairUnified *>(pair)->exchange(true, src, dst, width, item_bytes);
+}
+
+int64_t PairUnified::reverse_exchange(void *pair, const void *src, void *dst, int64_t width,
+                                      int64_t item_bytes)
+{
+  return static_cast<PairUnified *>(pair)->exchange(false, src, dst, width, item_bytes);
+}
