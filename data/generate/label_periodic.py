@@ -123,7 +123,9 @@ def masked_calculate(calculate: Callable[..., None]) -> Callable[..., None]:
         dedtau_sg: np.ndarray | None = None,
     ) -> None:
         if tau_sg is None or dedtau_sg is None or dedsigma_xg is None:
-            calculate(self, e_g, n_sg, dedn_sg, sigma_xg, dedsigma_xg, tau_sg, dedtau_sg)
+            calculate(
+                self, e_g, n_sg, dedn_sg, sigma_xg, dedsigma_xg, tau_sg, dedtau_sg
+            )
             return
         before = dedn_sg.copy()
         low = n_sg.sum(0) < LOW_DENSITY

@@ -116,7 +116,7 @@ def stress_matrix(stress: np.ndarray) -> np.ndarray:
     return stress[np.array(VOIGT)] if stress.shape == (6,) else stress.reshape(3, 3)
 
 
-def append_frame(  # noqa: PLR0913 - a frame has this many parts
+def append_frame(
     path: Path,
     atoms: Atoms,
     *,

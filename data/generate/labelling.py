@@ -163,9 +163,7 @@ def run_labeller(arguments: argparse.Namespace, label: Callable[[Atoms], Label])
     )
     structures = failed_last(structures, arguments.output.with_suffix(".log"))
     try:
-        label_structures(
-            structures, arguments.output, label, limit_s=arguments.limit_s
-        )
+        label_structures(structures, arguments.output, label, limit_s=arguments.limit_s)
     except MissingCodeError as error:
         log.error("%s", error)  # noqa: TRY400 - the user needs no traceback
         return 3

@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ase import Atoms
-from catalogue import DATASETS, GENERATE, PUBLISHED, Dataset, known_structures, structures_of
+from catalogue import (
+    DATASETS,
+    GENERATE,
+    PUBLISHED,
+    Dataset,
+    known_structures,
+    structures_of,
+)
 from frame_checks import frame_problems
 from labelled_frames import (
     failed_reasons,
@@ -87,7 +94,9 @@ def ordered_frames(
         elif uid not in known:
             problems.append(f"{uid}: not in {dataset.structures}.xyz")
         else:
-            problems += [f"{uid}: {p}" for p in frame_problems(frame, known[uid], dataset)]
+            problems += [
+                f"{uid}: {p}" for p in frame_problems(frame, known[uid], dataset)
+            ]
         found[uid] = frame
     if problems:
         message = f"{dataset.name}: nothing written.\n  " + "\n  ".join(problems)
@@ -169,7 +178,11 @@ def counts_text(done: Sequence[Published], failed: Sequence[str]) -> str:
             f"| {sum(map(len, part.frames))} "
             f"| {sum('REF_stress' in frame.info for frame in part.frames)} | {role} |"
         )
-    rows += ["", "| file | domain | config_type: present / asked |", "| --- | --- | --- |"]
+    rows += [
+        "",
+        "| file | domain | config_type: present / asked |",
+        "| --- | --- | --- |",
+    ]
     for part in done:
         rows += _type_rows(part)
     rows += ["", *_missing_lines(done, failed)]
