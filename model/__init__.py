@@ -1,0 +1,43 @@
+"""The potential: from a graph of atoms to energies, forces and stress."""
+
+from lamplighter.model.artifact import (
+    Header,
+    load_potential,
+    potential_from_bytes,
+    potential_to_bytes,
+    read_header,
+    save_potential,
+    torch_dtype,
+)
+from lamplighter.model.calculator import Calculator
+from lamplighter.model.config import HeadSpec, PotentialConfig
+from lamplighter.model.derivatives import Prediction, pair_gradients, predict
+from lamplighter.model.exchange import NO_EXCHANGE, GhostExchange
+from lamplighter.model.graph import Graph, collate
+from lamplighter.model.neighbors import graph_from_atoms, neighbor_pairs
+from lamplighter.model.potential import Potential
+from lamplighter.model.select import select
+
+__all__ = [
+    "NO_EXCHANGE",
+    "Calculator",
+    "GhostExchange",
+    "Graph",
+    "HeadSpec",
+    "Header",
+    "Potential",
+    "PotentialConfig",
+    "Prediction",
+    "collate",
+    "graph_from_atoms",
+    "load_potential",
+    "neighbor_pairs",
+    "pair_gradients",
+    "potential_from_bytes",
+    "potential_to_bytes",
+    "predict",
+    "read_header",
+    "save_potential",
+    "select",
+    "torch_dtype",
+]

@@ -1,0 +1,94 @@
+"""Forces, virial and stress; the only place of the model with sign conventions.
+
+With ``g = dE/d r_ij`` for every directed pair, ``r_ij = x_j - x_i``:
+``F_i = sum_{pairs starting at i} g - sum_{pairs ending at i} g``;
+virial ``W = -sum r_ij (x) g`` (the sign of LAMMPS); stress ``-W / volume`` (the sign of
+ASE: tension positive). See ``docs/conventions.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from lamplighter.model.exchange import NO_EXCHANGE, GhostExchange
+from lamplighter.model.graph import Graph
+from lamplighter.model.potential import Potential
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a potential says about the structures of a graph.
+
+    Attributes:
+        energy: ``[n_frames]``, total energy with E0, eV, float64.
+        interaction_energy: ``[n_frames]``, without E0, eV, dtype of the potential.
+        atomic_energies: ``[n_own]``, with E0, eV, float64.
+        forces: ``[n_own, 3]``, eV/Å.
+        virial: ``[n_frames, 3, 3]``, eV; stress is ``-virial / volume``.
+    """
+
+    energy: Tensor
+    interaction_energy: Tensor
+    atomic_energies: Tensor
+    forces: Tensor
+    virial: Tensor
+
+
+def predict(
+    potential: Potential,
+    graph: Graph,
+    *,
+    training: bool = False,
+    exchange: GhostExchange = NO_EXCHANGE,
+) -> Prediction:
+    """Return energies, forces and virials of a graph without ghosts.
+
+    Args:
+        potential: any dtype; the pair vectors are converted to it.
+        graph: one or several structures.
+        training: keep what is needed to differentiate forces and virial once more.
+        exchange: as in [`Potential.forward`][].
+    """
+    atomic, gradient = _energies_and_gradient(potential, graph, exchange, training)
+    vectors = graph.pair_vectors.to(atomic.dtype)
+    interaction = atomic.new_zeros(graph.n_frames).index_add(0, graph.frames, atomic)
+    forces = gradient.new_zeros(graph.n_atoms, 3)
+    forces = forces.index_add(0, graph.centers, gradient)
+    forces = forces.index_add(0, graph.neighbors, -gradient)
+    outer = -vectors[:, :, None] * gradient[:, None, :]
+    frame = graph.frames.index_select(0, graph.centers)
+    virial = outer.new_zeros(graph.n_frames, 3, 3).index_add(0, frame, outer)
+    total = atomic.detach().to(torch.float64) + potential.reference_energies(graph)
+    energy = total.new_zeros(graph.n_frames).index_add(0, graph.frames, total)
+    return Prediction(energy, interaction, total, forces[: graph.n_own], virial)
+
+
+def pair_gradients(
+    potential: Potential, graph: Graph, exchange: GhostExchange = NO_EXCHANGE
+) -> tuple[Tensor, Tensor]:
+    """Return what an engine with ghosts needs to tally forces itself.
+
+    Returns:
+        atomic energies ``[n_own]`` with E0 (eV, float64), and ``g = dE/d r_ij``
+        ``[n_pairs, 3]`` in eV/Å, where E is the energy of all processes together: the
+        exchange carries the gradients of ghosts back to their owners.
+    """
+    atomic, gradient = _energies_and_gradient(potential, graph, exchange, False)
+    total = atomic.detach().to(torch.float64) + potential.reference_energies(graph)
+    return total, gradient
+
+
+def _energies_and_gradient(
+    potential: Potential, graph: Graph, exchange: GhostExchange, training: bool
+) -> tuple[Tensor, Tensor]:
+    """Return atomic interaction energies and dE/d pair_vectors."""
+    vectors = graph.pair_vectors.detach().to(potential.dtype).requires_grad_()
+    with torch.enable_grad():
+        atomic = potential(graph.with_pair_vectors(vectors), exchange)
+        (gradient,) = torch.autograd.grad(
+            atomic.sum(), vectors, create_graph=training, materialize_grads=True
+        )
+    return atomic, gradient

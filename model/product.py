@@ -1,0 +1,75 @@
+"""The symmetric product: many-body features from powers of the one-body ones."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from lamplighter.model.coupling import as_tensor, symmetric_basis
+
+
+class SymmetricProduct(nn.Module):
+    """Equation (13): ``P = sum over powers and paths of w * C(B, ..., B)``.
+
+    The weights are the same for every element (element-agnostic). Only the symmetric
+    part of the couplings is kept, which loses nothing.
+    """
+
+    def __init__(self, channels: int, l_max: int, l_out: int, correlation: int) -> None:
+        """Create the product of degrees 0 ... `l_max` to degrees 0 ... `l_out`."""
+        super().__init__()
+        self.l_max, self.l_out, self.correlation = l_max, l_out, correlation
+        self.weights = nn.ParameterDict()
+        for l in range(l_out + 1):
+            bases = [symmetric_basis(l_max, l, n) for n in range(1, correlation + 1)]
+            n_paths = sum(len(basis.matrix) for basis in bases)
+            for power, basis in enumerate(bases, start=1):
+                weight = torch.randn(len(basis.matrix), channels) / math.sqrt(n_paths)
+                self.weights[f"{l}_{power}"] = nn.Parameter(weight)
+                self._register(l, power)
+
+    def _register(self, l: int, power: int) -> None:
+        """Store the tables of one degree and power as buffers.
+
+        A monomial of power n is one of power n-1 times one component.
+        """
+        basis = symmetric_basis(self.l_max, l, power)
+        matrix = as_tensor(basis.matrix.reshape(-1, len(basis.monomials)))
+        self.register_buffer(f"matrix_{l}_{power}", matrix, persistent=False)
+        for k in range(power):
+            column = torch.from_numpy(basis.monomials[:, k].copy())
+            self.register_buffer(f"factor_{l}_{power}_{k}", column, persistent=False)
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """Return P per degree: ``[n, 2 l + 1, channels]``.
+
+        Args:
+            features: B ``[n, (l_max + 1)^2, channels]``.
+        """
+        n, size, channels = features.shape
+        # components first: every factor of a monomial is then one contiguous row
+        rows = features.transpose(0, 1).reshape(size, n * channels)
+        out = []
+        for l in range(self.l_out + 1):
+            total = features.new_zeros(2 * l + 1, n, channels)
+            for power in range(1, self.correlation + 1):
+                values = self._couplings(rows, l, power)
+                paths = values.reshape(-1, 2 * l + 1, n, channels)
+                weight = self.weights[f"{l}_{power}"]
+                total = total + torch.einsum("kmnc,kc->mnc", paths, weight)
+            out.append(total.transpose(0, 1))
+        return out
+
+    def _couplings(self, rows: Tensor, l: int, power: int) -> Tensor:
+        """Return ``[n_paths * (2 l + 1), n * channels]``."""
+        product = rows.index_select(0, self._buffer(f"factor_{l}_{power}_0"))
+        for k in range(1, power):
+            factor = self._buffer(f"factor_{l}_{power}_{k}")
+            product = product * rows.index_select(0, factor)
+        return self._buffer(f"matrix_{l}_{power}") @ product
+
+    def _buffer(self, name: str) -> Tensor:
+        return cast("Tensor", getattr(self, name))
