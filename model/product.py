@@ -57,8 +57,9 @@ class SymmetricProduct(nn.Module):
             total = features.new_zeros(2 * l + 1, n, channels)
             for power in range(1, self.correlation + 1):
                 values = self._couplings(rows, l, power)
-                paths = values.reshape(-1, 2 * l + 1, n, channels)
                 weight = self.weights[f"{l}_{power}"]
+                # Named in full, because -1 is ambiguous on a rank without atoms.
+                paths = values.reshape(len(weight), 2 * l + 1, n, channels)
                 total = total + torch.einsum("kmnc,kc->mnc", paths, weight)
             out.append(total.transpose(0, 1))
         return out
