@@ -1,0 +1,405 @@
+"""Every setting of training and post-training; YAML files have exactly these names."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lamplighter.errors import ConfigError, explain
+from lamplighter.train.data.limits import ReaderLimits
+
+SCAN_TYPES = ("IsolatedAtom", "*_eos", "*_elastic", "dimer")
+"""Config types that are scans of one coordinate: kept whole, for training."""
+
+
+def _check(ok: bool, name: str, got: object, wanted: str) -> None:  # noqa: FBT001
+    if not ok:
+        raise ConfigError(explain(f"wrong value for {name}", got=got, wanted=wanted))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadData:
+    """One head: its data, its level of theory, and its share of the training.
+
+    Attributes:
+        name: name of the head.
+        level: level of theory; frames that name another are refused.
+        files: labelled structures; ``dataset:NAME`` is a shipped set.
+        validation_files: structures for validation; none means that a part of `files`
+            is held out.
+        test_files: structures that are only evaluated at the end.
+        reference_energies: energy of the free atom of each element, eV; elements not
+            named come from IsolatedAtom frames, then from a fit.
+        reference_like: another head with the same geometries (uid) whose interaction
+            energies the fit of the reference energies should reproduce, so that both
+            heads count energies from alike atoms.
+        reference_fit: "plain" refuses elements that the data do not determine;
+            "minimum-norm" stays as close as possible to the atoms of `reference_like`
+            (or of `start_from`, or to zero).
+        dispersion: "none", "included" in the labels, or the rule to add, "d3bj:pbe".
+        licence: licence of the data.
+        source: where the data come from.
+        quota: share of the frames of a batch (relative to the other heads' quotas);
+            None leaves it to the sampling mode.
+        weight: factor on every loss term of this head.
+        energy_weight: factor on the energy term of this head.
+        forces_weight: factor on the force term of this head.
+        stress_weight: factor on the stress term of this head.
+    """
+
+    name: str
+    level: str
+    files: tuple[Path, ...]
+    validation_files: tuple[Path, ...] = ()
+    test_files: tuple[Path, ...] = ()
+    reference_energies: dict[str, float] = field(default_factory=dict)
+    reference_like: str | None = None
+    reference_fit: Literal["plain", "minimum-norm"] = "plain"
+    dispersion: str = "none"
+    licence: str = ""
+    source: str = ""
+    quota: float | None = None
+    weight: float = 1.0
+    energy_weight: float = 1.0
+    forces_weight: float = 1.0
+    stress_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        where = f"head {self.name!r}"
+        _check(bool(self.name.strip()), "heads: name", self.name, "a name")
+        _check(bool(self.level.strip()), f"{where}: level", self.level, "a level")
+        _check(bool(self.files), f"{where}: files", self.files, "at least one file")
+        for name in ("weight", "energy_weight", "forces_weight", "stress_weight"):
+            value = getattr(self, name)
+            _check(value >= 0, f"{where}: {name}", value, "at least 0")
+        if self.quota is not None:
+            _check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Shape of a new potential; see `lamplighter.model.PotentialConfig`.
+
+    Attributes:
+        elements: chemical symbols; empty means those of the data.
+        cutoff: range of a layer, Å.
+        cutoff_power: power p of the polynomial cutoff.
+        n_radial: number of Bessel functions.
+        radial_hidden: widths of the radial network.
+        l_max: highest degree of the spherical harmonics.
+        channels: node channels.
+        edge_channels: channels on the edges.
+        hidden_l_max: highest degree of the node features between layers.
+        n_layers: message-passing layers.
+        correlation: highest power in the product basis.
+        readout_hidden: hidden units of the last readout, per head.
+        distance_transform: "agnesi" or "none".
+        zbl: add the ZBL core repulsion.
+        density_alpha: starting value of the neighbour normalisation.
+    """
+
+    elements: tuple[str, ...] = ()
+    cutoff: float = 6.0
+    cutoff_power: int = 5
+    n_radial: int = 10
+    radial_hidden: tuple[int, ...] = (64, 64, 64)
+    l_max: int = 3
+    channels: int = 64
+    edge_channels: int = 32
+    hidden_l_max: int = 1
+    n_layers: int = 2
+    correlation: int = 3
+    readout_hidden: int = 16
+    distance_transform: str = "agnesi"
+    zbl: bool = True
+    density_alpha: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSettings:
+    """Which frames are held out of training.
+
+    A geometry (uid) is on the same side in every head, so that one head cannot see what
+    another is judged on. Within each config_type the fraction is held out as evenly as
+    the hash of the uids allows.
+
+    Attributes:
+        validation_fraction: fraction of the geometries for validation.
+        test_fraction: fraction of the geometries for the final test.
+        keep_in_train: patterns of config_type that are never held out.
+        min_stratum: config types with fewer geometries than this stay in training.
+        seed: changes the draw.
+    """
+
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.0
+    keep_in_train: tuple[str, ...] = SCAN_TYPES
+    min_stratum: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        both = self.validation_fraction + self.test_fraction
+        ok = min(self.validation_fraction, self.test_fraction) >= 0 and both < 1
+        _check(ok, "split fractions", both, "at least 0 and together below 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSettings:
+    """Weights stand outside the Huber functions; 0 removes a term.
+
+    Attributes:
+        energy_weight: factor on the Huber loss of the energy per atom.
+        forces_weight: factor on the Huber loss of the force components.
+        stress_weight: factor on the Huber loss of the stress components.
+        energy_delta: where the energy loss turns from quadratic to linear, eV/atom.
+        forces_delta: the same for a force component, eV/Å.
+        stress_delta: the same for a stress component, eV/Å^3.
+        conditional_forces: shrink `forces_delta` where the reference force is large.
+        config_type_weights: factors by pattern of config_type; the first that matches
+            counts.
+        use_isolated_atoms: train on IsolatedAtom frames too.
+    """
+
+    energy_weight: float = 1.0
+    forces_weight: float = 10.0
+    stress_weight: float = 10.0
+    energy_delta: float = 0.01
+    forces_delta: float = 0.01
+    stress_delta: float = 0.01
+    conditional_forces: bool = True
+    config_type_weights: dict[str, float] = field(default_factory=dict)
+    use_isolated_atoms: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("energy", "forces", "stress"):
+            weight = getattr(self, f"{name}_weight")
+            delta = getattr(self, f"{name}_delta")
+            _check(weight >= 0, f"loss: {name}_weight", weight, "at least 0")
+            _check(delta > 0, f"loss: {name}_delta", delta, "more than 0")
+        for pattern, weight in self.config_type_weights.items():
+            _check(weight >= 0, f"loss: weight of {pattern}", weight, "at least 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSettings:
+    """How batches are drawn.
+
+    Attributes:
+        batch_frames: structures in a batch, on average.
+        max_atoms: most atoms in a batch.
+        steps_per_epoch: batches in an epoch; None: as many as show each frame once.
+        temperature: head k is drawn with probability proportional to n_k^(1/T) when it
+            has no quota: 1 in proportion to its frames, large the same for all heads.
+    """
+
+    batch_frames: int = 8
+    max_atoms: int = 256
+    steps_per_epoch: int | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.batch_frames > 0, "batch_frames", self.batch_frames, "at least 1")
+        _check(self.max_atoms > 0, "max_atoms", self.max_atoms, "at least 1")
+        _check(self.temperature > 0, "temperature", self.temperature, "more than 0")
+        steps = self.steps_per_epoch
+        _check(steps is None or steps > 0, "steps_per_epoch", steps, "at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerSettings:
+    """Adam with decoupled weight decay, gradient clipping and averaging of weights.
+
+    Attributes:
+        learning_rate: highest learning rate.
+        weight_decay: decoupled decay, per step times the learning rate.
+        amsgrad: use the largest second moment seen.
+        clip_norm: gradients are scaled down to this norm; 0 switches it off.
+        ema_decay: decay of the exponential average of the weights, which is what is
+            validated and saved; 0 switches it off.
+        schedule: "cosine" from the highest rate down to `final_fraction`, "plateau"
+            (times `plateau_factor` after `plateau_patience` validations without
+            progress), or "constant".
+        warmup_steps: steps of linear growth of the rate from nearly 0.
+        final_fraction: last rate of the cosine, relative to the highest.
+        plateau_factor: factor on the rate at a plateau.
+        plateau_patience: validations to wait at a plateau.
+        follow_clock: let the cosine run with the time budget where that is ahead of the
+            steps; the trajectory then depends on the speed of the machine.
+    """
+
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-8
+    amsgrad: bool = True
+    clip_norm: float = 100.0
+    ema_decay: float = 0.995
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    warmup_steps: int = 50
+    final_fraction: float = 0.01
+    plateau_factor: float = 0.8
+    plateau_patience: int = 5
+    follow_clock: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+        _check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 <= decay < 1")
+        _check(self.clip_norm >= 0, "clip_norm", self.clip_norm, "at least 0")
+        _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
+        _check(0 < self.plateau_factor < 1, "plateau_factor", self.plateau_factor, "0-1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How long, how often, on what.
+
+    Attributes:
+        max_steps: optimiser steps of the whole run.
+        max_minutes: stop after this time, over all restarts; 0 means no limit.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        seed: seed of the starting weights and of the sampling.
+        dtype: "float32" or "float64".
+        threads: CPU threads; 0 leaves torch's choice.
+        device: torch device.
+        selection: which weights are kept: "mean" has the lowest mean over the heads of
+            half (force RMSE / RMS force / `force_target` + energy RMSE per atom /
+            `energy_target`); "worst" takes the worst head instead of the mean; "last"
+            keeps the last weights.
+        force_target: force error that counts as 1, fraction of the head's RMS force.
+        energy_target: energy error that counts as 1, eV/atom.
+    """
+
+    max_steps: int = 2000
+    max_minutes: float = 0.0
+    validate_every: int = 100
+    checkpoint_every: int = 100
+    seed: int = 1
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: int = 0
+    device: str = "cpu"
+    selection: Literal["mean", "worst", "last"] = "mean"
+    force_target: float = 0.05
+    energy_target: float = 0.005
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "validate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            _check(value > 0, f"run: {name}", value, "at least 1")
+        _check(self.max_minutes >= 0, "run: max_minutes", self.max_minutes, ">= 0")
+        _check(self.threads >= 0, "run: threads", self.threads, "at least 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """A training run from nothing.
+
+    Attributes:
+        output: folder for the model, the log, the errors and the checkpoint.
+        heads: the heads and their data.
+        model: shape of the potential.
+        split: what is held out.
+        loss: what is minimised.
+        sampling: how batches are drawn.
+        optimizer: how the weights move.
+        run: how long and on what.
+        limits: what the reader refuses.
+    """
+
+    output: Path
+    heads: tuple[HeadData, ...]
+    model: ModelSettings = field(default_factory=ModelSettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    limits: ReaderLimits = field(default_factory=ReaderLimits)
+
+    def __post_init__(self) -> None:
+        check_heads(self.heads)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHead(HeadData):
+    """A head to add to a potential.
+
+    Attributes:
+        start_from: the existing head whose readout the new one starts from.
+    """
+
+    start_from: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings:
+    """What keeps the old heads in their place.
+
+    Attributes:
+        fraction: share of the frames of a batch that belongs to the old heads together.
+        max_frames: most replay frames of one head; 0 means all.
+        drift_limit: stop when the force error of an old head has grown by more than
+            this fraction of its RMS force (0.02 is two percent points).
+    """
+
+    fraction: float = 0.5
+    max_frames: int = 0
+    drift_limit: float = 0.02
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.fraction < 1, "replay: fraction", self.fraction, "0 to 1")
+        _check(self.max_frames >= 0, "replay: max_frames", self.max_frames, ">= 0")
+        _check(self.drift_limit >= 0, "replay: drift_limit", self.drift_limit, ">= 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneConfig:
+    """Multi-head replay post-training: keep every head of a potential, add some.
+
+    Attributes:
+        base: the potential to start from; ``model:base`` is the shipped one.
+        output: folder for the results.
+        heads: the heads to add, and their data.
+        replay_heads: data of heads that the potential has.
+        replay: how strongly the old heads are held.
+        split: what is held out.
+        loss: what is minimised.
+        sampling: how batches are drawn.
+        optimizer: how the weights move.
+        run: how long and on what.
+        limits: what the reader refuses.
+    """
+
+    base: Path
+    output: Path
+    heads: tuple[NewHead, ...]
+    replay_heads: tuple[HeadData, ...] = ()
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    optimizer: OptimizerSettings = field(
+        default_factory=lambda: OptimizerSettings(learning_rate=1e-3)
+    )
+    run: RunSettings = field(default_factory=RunSettings)
+    limits: ReaderLimits = field(default_factory=ReaderLimits)
+
+    def __post_init__(self) -> None:
+        check_heads((*self.heads, *self.replay_heads))
+
+
+def check_heads(heads: tuple[HeadData, ...]) -> None:
+    """Refuse an empty list of heads and names used twice.
+
+    Raises:
+        ConfigError: as above.
+    """
+    names = [head.name for head in heads]
+    _check(bool(names), "heads", names, "at least one head")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    _check(not twice, "heads", f"{', '.join(twice)} twice", "different names")
+
+
+def replace_heads(config: TrainConfig, heads: tuple[HeadData, ...]) -> TrainConfig:
+    """Return a copy of `config` with other heads."""
+    return dataclasses.replace(config, heads=heads)

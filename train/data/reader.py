@@ -1,0 +1,221 @@
+"""Labelled frames from extended XYZ, checked before anything is trained on them.
+
+Keys: ``REF_energy`` (eV, total), ``REF_forces`` (eV/Å, columns), ``REF_stress`` (3x3,
+eV/Å^3, tension positive, optional), ``head``, ``level``, ``config_type``, ``uid`` and
+``box`` (1: a molecule in a periodic box, whose stress means nothing).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from ase import Atoms
+
+from lamplighter.arrays import Floats
+from lamplighter.errors import DataError, explain
+from lamplighter.train.data.checks import check_file, check_frame
+from lamplighter.train.data.extxyz import read_atoms
+from lamplighter.train.data.frame import Frame, geometry_digest
+from lamplighter.train.data.limits import ReaderLimits
+
+ENERGY, FORCES, STRESS = "REF_energy", "REF_forces", "REF_stress"
+
+
+def read_frames(
+    path: str | os.PathLike[str],
+    head: str | None = None,
+    *,
+    level: str | None = None,
+    limits: ReaderLimits | None = None,
+) -> list[Frame]:
+    """Return the labelled frames of an extended XYZ file, plain or ``.gz``.
+
+    Args:
+        path: the file.
+        head: the head that every frame must belong to; frames without a ``head`` key
+            take it. None accepts any head, and then every frame must name one.
+        level: the level of theory that every frame which names one must have.
+        limits: bounds on magnitudes and distances; None means the defaults.
+
+    Raises:
+        DataError: anything that cannot be trained on: no frame, a truncated file, NaN,
+            missing or misshapen labels, magnitudes that smell of other units, a
+            foreign head or level, a stress that is asymmetric or belongs to a
+            molecule, atoms on top of each other, a uid used twice. The message names
+            file, frame number, uid and key.
+    """
+    source = Path(path)
+    bounds = limits or ReaderLimits()
+    frames = [
+        _frame(_Raw(atoms, source, number), head, level, bounds)
+        for number, atoms in read_atoms(source)
+    ]
+    check_file(frames, source, bounds)
+    return frames
+
+
+def _frame(
+    raw: _Raw, head: str | None, level: str | None, limits: ReaderLimits
+) -> Frame:
+    atoms = raw.atoms
+    frame = Frame(
+        numbers=np.asarray(atoms.numbers, dtype=np.int64),
+        positions=np.asarray(atoms.positions, dtype=float),
+        cell=np.asarray(atoms.cell.array, dtype=float),
+        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+        energy=raw.energy(),
+        forces=raw.forces(required=limits.require_forces and len(atoms) > 1),
+        stress=raw.stress(),
+        head=raw.head(head),
+        level=raw.level(level),
+        config_type=raw.text("config_type"),
+        uid=raw.uid,
+        source=raw.where,
+    )
+    check_frame(frame, limits)
+    return frame
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A parsed frame and the means to complain about it."""
+
+    atoms: Atoms
+    path: Path
+    number: int
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """Keys of the comment line."""
+        return self.atoms.info
+
+    @property
+    def uid(self) -> str:
+        """The ``uid`` key, or a digest of the geometry."""
+        atoms = self.atoms
+        return self.text("uid") or geometry_digest(
+            np.asarray(atoms.numbers), atoms.positions, atoms.cell.array
+        )
+
+    @property
+    def where(self) -> str:
+        """File, frame number and uid."""
+        return f"{self.path}: frame {self.number} (uid {self.uid})"
+
+    def text(self, key: str) -> str:
+        """A key as text, "" when absent."""
+        value = self.labels.get(key, "")
+        return str(value).strip()
+
+    def refuse(self, key: str, problem: str, **parts: Any) -> NoReturn:
+        raise DataError(explain(f"{self.where}: {key} {problem}", **parts))
+
+    def missing(self, key: str, wanted: str) -> NoReturn:
+        there = [*self.labels, *self.atoms.arrays]
+        if self.atoms.calc is not None:
+            there += [str(name) for name in self.atoms.calc.results]
+        bare = key.removeprefix("REF_")
+        near = [k for k in there if bare in k.lower()]
+        near += difflib.get_close_matches(key, there, n=1)
+        self.refuse(
+            key,
+            "is missing",
+            got=f"keys {', '.join(there)}",
+            wanted=wanted,
+            fix=f"rename {near[0]} to {key} if that is what it holds" if near else None,
+        )
+
+    def energy(self) -> float:
+        wanted = "the total energy in eV, one number"
+        if ENERGY not in self.labels:
+            self.missing(ENERGY, wanted)
+        value = self._numbers(ENERGY, self.labels[ENERGY], wanted)
+        if value.shape != ():
+            self.refuse(
+                ENERGY, "has the wrong shape", got=value.shape, wanted="one number"
+            )
+        return float(value)
+
+    def forces(self, *, required: bool) -> Floats | None:
+        wanted = f"forces in eV/Å, {len(self.atoms)} x 3, as columns of the atoms"
+        if FORCES not in self.atoms.arrays:
+            if FORCES in self.labels:
+                self.refuse(FORCES, "is on the comment line", wanted=wanted)
+            if required:
+                self.missing(FORCES, wanted)
+            return None
+        value = self._numbers(FORCES, self.atoms.arrays[FORCES], wanted)
+        if value.shape != (len(self.atoms), 3):
+            self.refuse(FORCES, "have the wrong shape", got=value.shape, wanted=wanted)
+        return value
+
+    def stress(self) -> Floats | None:
+        wanted = "3 x 3 numbers in eV/Å^3, tension positive"
+        if STRESS not in self.labels:
+            return None
+        value = self._numbers(STRESS, self.labels[STRESS], wanted)
+        if value.shape not in {(3, 3), (9,)}:
+            self.refuse(STRESS, "has the wrong shape", got=value.shape, wanted=wanted)
+        if not all(self.atoms.pbc) or self.text("box") not in {"", "0", "False"}:
+            self.refuse(
+                STRESS,
+                "belongs to a frame whose cell means nothing",
+                got=f"pbc {self.atoms.pbc.tolist()}, box {self.text('box') or 0}",
+                wanted="stress only for frames that are periodic in three directions",
+                fix=f"remove {STRESS} from this frame",
+            )
+        return value.reshape(3, 3)
+
+    def head(self, head: str | None) -> str:
+        found = self.text("head")
+        if head is None and not found:
+            self.missing("head", "the name of the head that the frame belongs to")
+        if head is not None and found and found != head:
+            self.refuse(
+                "head",
+                "is not the head that this file was given for",
+                got=repr(found),
+                wanted=repr(head),
+                fix="give the file to its own head, or correct the key",
+            )
+        return found or str(head)
+
+    def level(self, level: str | None) -> str:
+        found = self.text("level")
+        if level is not None and found and found != level:
+            self.refuse(
+                "level",
+                "differs from the level of theory that the head declares",
+                got=repr(found),
+                wanted=repr(level),
+                fix="labels of two levels of theory cannot share a head",
+            )
+        return found or (level or "")
+
+    def _numbers(self, key: str, value: object, wanted: str) -> Floats:
+        try:
+            array = np.asarray(value, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                explain(
+                    f"{self.where}: {key} is not numbers",
+                    got=repr(value)[:80],
+                    wanted=wanted,
+                )
+            ) from error
+        if not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(np.atleast_1d(array)))[0]
+            self.refuse(
+                key,
+                "holds a NaN or an infinity",
+                got=f"{np.atleast_1d(array)[tuple(bad)]} at {bad.tolist()}",
+                wanted=wanted,
+                fix="remove the frame or label it again",
+            )
+        return array

@@ -1,0 +1,153 @@
+"""The error table: numbers with units, as JSON and as text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lamplighter.arrays import Floats
+from lamplighter.metrics import mae, max_error, rmse
+from lamplighter.units import GPA_PER_EV_A3
+
+REST_FORCE = 0.02
+"""RMS force below which an error in percent says nothing, eV/Å."""
+
+COLUMNS = (
+    "head",
+    "config_type",
+    "frames",
+    "E rmse meV/atom",
+    "E mae",
+    "F rmse meV/Å",
+    "F mae",
+    "F max",
+    "RMS F meV/Å",
+    "F error %",
+    "stress rmse GPa",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRow:
+    """Errors over the frames of a head and config_type; None where there is no label.
+
+    Attributes:
+        head: the head.
+        config_type: the kind of structure, or "all".
+        n_frames: frames counted.
+        energy_rmse: meV/atom.
+        energy_mae: meV/atom.
+        force_rmse: per component, meV/Å.
+        force_mae: per component, meV/Å.
+        force_max: largest component, meV/Å.
+        force_rms: RMS of the labelled components, meV/Å.
+        force_percent: 100 x force_rmse / force_rms; None for structures at rest.
+        stress_rmse: per component, GPa.
+        stress_mae: per component, GPa.
+    """
+
+    head: str
+    config_type: str
+    n_frames: int
+    energy_rmse: float
+    energy_mae: float
+    force_rmse: float | None
+    force_mae: float | None
+    force_max: float | None
+    force_rms: float | None
+    force_percent: float | None
+    stress_rmse: float | None
+    stress_mae: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorTable:
+    """Rows of errors, heads in order, "all" first within a head."""
+
+    rows: tuple[ErrorRow, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the rows as plain mappings; units are in the names of `units`."""
+        return [asdict(row) for row in self.rows]
+
+    def cells(self) -> list[list[str]]:
+        """Return the rows as text, in the order of `COLUMNS`."""
+        return [_cells(row) for row in self.rows]
+
+    def text(self) -> str:
+        """Return the table as aligned plain text with a line of units."""
+        lines = [list(COLUMNS), *self.cells()]
+        widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if k < 2 else cell.rjust(width)  # noqa: PLR2004
+                for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+
+UNITS = {
+    "energy_rmse": "meV/atom",
+    "energy_mae": "meV/atom",
+    "force_rmse": "meV/Å",
+    "force_mae": "meV/Å",
+    "force_max": "meV/Å",
+    "force_rms": "meV/Å",
+    "force_percent": "% of force_rms",
+    "stress_rmse": "GPa",
+    "stress_mae": "GPa",
+}
+
+
+def error_row(
+    *,
+    head: str,
+    config_type: str,
+    energy: Floats,
+    forces: Floats,
+    reference_forces: Floats,
+    stress: Floats,
+) -> ErrorRow:
+    """Return a row from differences in eV/atom, eV/Å and eV/Å^3 (flat arrays)."""
+    has_forces, has_stress = forces.size > 0, stress.size > 0
+    rms = rmse(reference_forces)
+    return ErrorRow(
+        head=head,
+        config_type=config_type,
+        n_frames=len(energy),
+        energy_rmse=1e3 * rmse(energy),
+        energy_mae=1e3 * mae(energy),
+        force_rmse=1e3 * rmse(forces) if has_forces else None,
+        force_mae=1e3 * mae(forces) if has_forces else None,
+        force_max=1e3 * max_error(forces) if has_forces else None,
+        force_rms=1e3 * rms if has_forces else None,
+        force_percent=(
+            100.0 * rmse(forces) / rms if has_forces and rms > REST_FORCE else None
+        ),
+        stress_rmse=GPA_PER_EV_A3 * rmse(stress) if has_stress else None,
+        stress_mae=GPA_PER_EV_A3 * mae(stress) if has_stress else None,
+    )
+
+
+def _cells(row: ErrorRow) -> list[str]:
+    return [
+        row.head,
+        row.config_type,
+        str(row.n_frames),
+        _number(row.energy_rmse, 2),
+        _number(row.energy_mae, 2),
+        _number(row.force_rmse, 1),
+        _number(row.force_mae, 1),
+        _number(row.force_max, 0),
+        _number(row.force_rms, 0),
+        _number(row.force_percent, 2),
+        _number(row.stress_rmse, 3),
+    ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}"

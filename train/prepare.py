@@ -1,0 +1,165 @@
+"""From the settings of the heads to checked, split frames with their fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamplighter.errors import ConfigError, DataError, explain
+from lamplighter.files import sha256_file
+from lamplighter.resources import base_model, dataset
+from lamplighter.train.config import HeadData, SplitSettings
+from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.limits import ReaderLimits
+from lamplighter.train.data.reader import read_frames
+from lamplighter.train.data.split import split_frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadFrames:
+    """The frames of a head by use.
+
+    Attributes:
+        head: settings.
+        train: frames to learn from.
+        validation: frames that choose the weights.
+        test: frames that are only judged at the end.
+    """
+
+    head: HeadData
+    train: tuple[Frame, ...]
+    validation: tuple[Frame, ...]
+    test: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedData:
+    """All heads, and the SHA-256 of every file read.
+
+    Attributes:
+        heads: frames of each head, in the order of the settings.
+        hashes: SHA-256 by file name.
+    """
+
+    heads: tuple[HeadFrames, ...]
+    hashes: Mapping[str, str]
+
+    def frames(self, use: str) -> list[Frame]:
+        """Return the frames of all heads for "train", "validation" or "test"."""
+        return [f for head in self.heads for f in getattr(head, use)]
+
+
+def resolve(path: Path) -> Path:
+    """Return a path, looking up ``dataset:NAME`` and ``model:base``.
+
+    Raises:
+        ConfigError: there is no such data set or model.
+    """
+    kind, _, name = str(path).partition(":")
+    if kind == "dataset" and name:
+        return dataset(name)
+    if kind == "model" and name:
+        if name != "base":
+            raise ConfigError(explain("unknown model", got=name, wanted="model:base"))
+        return base_model()
+    return path
+
+
+def prepare(
+    heads: Sequence[HeadData], split: SplitSettings, limits: ReaderLimits
+) -> PreparedData:
+    """Return the frames of all heads, read, checked and split.
+
+    Geometries are held out together in all heads that hold out a part of their files.
+
+    Raises:
+        DataError: a file is unusable, or a head has the same uid twice.
+        ConfigError: an unknown data set, or a head that nothing is left to train on.
+    """
+    reader = _Reader(limits)
+    files = {head.name: reader.read(head, head.files) for head in heads}
+    shared = [h for h in heads if not h.validation_files]
+    parts = split_frames([f for h in shared for f in files[h.name]], split)
+    result = []
+    for head in heads:
+        validation = reader.read(head, head.validation_files)
+        test = reader.read(head, head.test_files)
+        if head.validation_files:
+            train = files[head.name]
+        else:
+            train = _of(head, parts.train)
+            validation = _of(head, parts.validation)
+            test = [*test, *_of(head, parts.test)]
+        _check_apart(head, train, validation, test)
+        result.append(
+            HeadFrames(
+                head=head,
+                train=tuple(train),
+                validation=tuple(validation),
+                test=tuple(test),
+            )
+        )
+    return PreparedData(heads=tuple(result), hashes=reader.hashes)
+
+
+class _Reader:
+    """Reads files of heads and remembers their fingerprints."""
+
+    def __init__(self, limits: ReaderLimits) -> None:
+        self._limits = limits
+        self.hashes: dict[str, str] = {}
+
+    def read(self, head: HeadData, files: Sequence[Path]) -> list[Frame]:
+        frames = []
+        for path in map(resolve, files):
+            frames += read_frames(
+                path, head.name, level=head.level, limits=self._limits
+            )
+            self.hashes[path.name] = sha256_file(path)
+        _check_unique(head, frames)
+        return frames
+
+
+def _of(head: HeadData, frames: Sequence[Frame]) -> list[Frame]:
+    return [f for f in frames if f.head == head.name]
+
+
+def _check_unique(head: HeadData, frames: Sequence[Frame]) -> None:
+    seen: dict[str, Frame] = {}
+    for frame in frames:
+        twin = seen.setdefault(frame.uid, frame)
+        if twin is not frame:
+            raise DataError(
+                explain(
+                    f"{frame.source}: uid comes twice in head {head.name!r}",
+                    got=f"{frame.uid!r}, first at {twin.source}",
+                    wanted="a name of its own for every frame",
+                    fix="list each file once and rename frames that differ",
+                )
+            )
+
+
+def _check_apart(
+    head: HeadData,
+    train: Sequence[Frame],
+    validation: Sequence[Frame],
+    test: Sequence[Frame],
+) -> None:
+    learnt = {f.uid: f for f in train}
+    if not learnt:
+        raise ConfigError(
+            explain(
+                f"head {head.name!r} has nothing to train on",
+                fix="lower split.validation_fraction or add files",
+            )
+        )
+    for frame in (*validation, *test):
+        if frame.uid in learnt:
+            raise DataError(
+                explain(
+                    f"{frame.source}: a held-out frame is also trained on",
+                    got=f"uid {frame.uid!r}, in training at {learnt[frame.uid].source}",
+                    wanted="different geometries for training and for judging",
+                )
+            )

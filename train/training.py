@@ -1,0 +1,181 @@
+"""Train a multi-head potential from nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import atomic_numbers
+
+from lamplighter.console import info, table
+from lamplighter.errors import ConfigError, explain
+from lamplighter.model import Potential, PotentialConfig, torch_dtype
+from lamplighter.train.config import ModelSettings, RunSettings, TrainConfig
+from lamplighter.train.data.dataset import Item, make_items
+from lamplighter.train.data.frame import Frame
+from lamplighter.train.errors_table import COLUMNS
+from lamplighter.train.evaluation import table_of
+from lamplighter.train.heads import FittedHead, fit_heads
+from lamplighter.train.job import Job
+from lamplighter.train.loop import Trainer
+from lamplighter.train.prepare import PreparedData, prepare
+from lamplighter.train.results import TrainResult, write_json, write_results
+from lamplighter.train.stopping import stop_on_signals
+from lamplighter.train.yaml_config import read_yaml, to_mapping
+
+FREE_TO_CHANGE = ("max_minutes", "threads", "checkpoint_every")
+"""Settings of `RunSettings` that may differ when a run is resumed."""
+
+
+def run_train(config_path: str | os.PathLike[str]) -> TrainResult:
+    """Train as a YAML file says; see [`train`][]."""
+    return train(read_yaml(TrainConfig, config_path))
+
+
+def train(config: TrainConfig) -> TrainResult:
+    """Train a potential with all heads of `config`, or resume where it stopped.
+
+    Returns:
+        The files written into ``config.output``.
+
+    Raises:
+        DataError: unusable data.
+        ConfigError: settings that contradict each other, or a checkpoint of others.
+        TrainingInterruptedError: SIGINT or SIGTERM; the same command resumes.
+        TrainingDivergedError: the loss is not finite.
+    """
+    set_threads(config.run)
+    data = prepare(config.heads, config.split, config.limits)
+    fitted = fit_heads(config.heads, {h.head.name: h.train for h in data.heads})
+    potential = _new_potential(config, data, fitted)
+    references = reference_record(fitted)
+    announce(config, data, potential)
+    config.output.mkdir(parents=True, exist_ok=True)
+    write_json(config.output / "config.json", to_mapping(config))
+    job = Job(
+        potential=potential,
+        train=make_train_items(data, config, potential.config),
+        validation=_validation_items(data, config, potential.config),
+        quotas={h.name: h.quota for h in config.heads if h.quota is not None},
+        loss=config.loss,
+        sampling=config.sampling,
+        optimizer=config.optimizer,
+        run=config.run,
+        output=config.output,
+        fingerprint=fingerprint(to_mapping(config), data.hashes),
+    )
+    with stop_on_signals() as stop:
+        outcome = Trainer(job).run(stop)
+    result = write_results(
+        outcome,
+        data,
+        output=config.output,
+        config=to_mapping(config),
+        references=references,
+    )
+    info(f"wrote {result.model} (ended by {result.reason})")
+    return result
+
+
+def set_threads(run: RunSettings) -> None:
+    """Give torch the number of threads that the settings name."""
+    if run.threads > 0:
+        torch.set_num_threads(run.threads)
+
+
+def fingerprint(config: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
+    """Return a digest of everything that the trajectory of a run depends on."""
+    content = json.loads(json.dumps({**config, "data": dict(hashes)}))
+    content.pop("output")
+    for name in FREE_TO_CHANGE:
+        content["run"].pop(name)
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_train_items(
+    data: PreparedData, config: TrainConfig, shape: PotentialConfig
+) -> list[Item]:
+    """Return the training frames as graphs with their weights."""
+    frames = [
+        f
+        for f in data.frames("train")
+        if config.loss.use_isolated_atoms or not f.is_isolated_atom
+    ]
+    return make_items(
+        frames,
+        shape,
+        heads=config.heads,
+        loss=config.loss,
+        dtype=torch_dtype(config.run.dtype),
+        device=config.run.device,
+    )
+
+
+def _validation_items(
+    data: PreparedData, config: TrainConfig, shape: PotentialConfig
+) -> list[Item]:
+    return make_items(
+        data.frames("validation"),
+        shape,
+        dtype=torch_dtype(config.run.dtype),
+        device=config.run.device,
+    )
+
+
+def _new_potential(
+    config: TrainConfig, data: PreparedData, fitted: Sequence[FittedHead]
+) -> Potential:
+    """A potential with random weights that depend on the seed alone."""
+    elements = config.model.elements or _elements(
+        [*data.frames("train"), *data.frames("validation"), *data.frames("test")]
+    )
+    settings = {
+        f.name: getattr(config.model, f.name)
+        for f in dataclasses.fields(ModelSettings)
+        if f.name != "elements"
+    }
+    shape = PotentialConfig(
+        elements=tuple(sorted(elements, key=lambda e: atomic_numbers[e])),
+        heads=tuple(f.spec for f in fitted),
+        **settings,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.run.seed)
+        potential = Potential(shape)
+    return potential.to(device=config.run.device, dtype=torch_dtype(config.run.dtype))
+
+
+def _elements(frames: Sequence[Frame]) -> tuple[str, ...]:
+    return tuple({s for f in frames for s in f.atoms().get_chemical_symbols()})
+
+
+def reference_record(fitted: Sequence[FittedHead]) -> dict[str, Any]:
+    """Return E0 with origin and uncertainty (eV) by head, for log and provenance."""
+    return {
+        f.spec.name: [dataclasses.asdict(r) for r in f.references] for f in fitted
+    }
+
+
+def announce(config: TrainConfig, data: PreparedData, potential: Potential) -> None:
+    """Show the heads, their data and the size of the potential."""
+    n_weights = sum(p.numel() for p in potential.parameters())
+    rows = [
+        (
+            h.head.name,
+            h.head.level,
+            len(h.train),
+            len(h.validation),
+            len(h.test),
+            f"{potential.config.head(h.head.name).scale:.3f}",
+        )
+        for h in data.heads
+    ]
+    columns = ("head", "level", "train", "validation", "test", "scale eV/Å")
+    table(rows, columns, title=f"{n_weights} weights, {config.run.dtype}")

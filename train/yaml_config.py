@@ -1,0 +1,186 @@
+"""YAML into frozen dataclasses: unknown keys are refused by name, types are checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from lamplighter.errors import ConfigError, explain
+
+T = TypeVar("T")
+
+
+def read_yaml(cls: type[T], path: str | os.PathLike[str]) -> T:
+    """Return the configuration of type `cls` that a YAML file holds.
+
+    Relative paths in the file count from the folder of the file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or names an unknown key, lacks a
+            required one, or gives a value of the wrong type.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise ConfigError(
+            explain("configuration file not found", got=source, wanted="a YAML file")
+        )
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(explain(f"{source} is not YAML", got=error)) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            explain(f"{source} holds no settings", got=content, wanted="key: value")
+        )
+    return from_mapping(cls, content, where=str(source), folder=source.parent.resolve())
+
+
+def from_mapping(
+    cls: type[T], content: Mapping[str, Any], *, where: str, folder: Path
+) -> T:
+    """Return the dataclass `cls` filled from a mapping.
+
+    Args:
+        cls: a dataclass whose fields are numbers, text, paths, literals, tuples,
+            mappings of text to numbers, or dataclasses of these.
+        content: the mapping.
+        where: what to call the mapping in messages.
+        folder: where relative paths count from.
+
+    Raises:
+        ConfigError: see [`read_yaml`][].
+    """
+    fields = {f.name: f for f in dataclasses.fields(typing.cast("Any", cls))}
+    for key in content:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
+            raise ConfigError(
+                explain(
+                    f"unknown key {key!r} in {where}",
+                    wanted=f"one of {', '.join(fields)}",
+                    fix=f"did you mean {near[0]!r}?" if near else "remove it",
+                )
+            )
+    for name, field in fields.items():
+        if name not in content and _is_required(field):
+            raise ConfigError(explain(f"key {name!r} is missing in {where}"))
+    hints = typing.get_type_hints(cls)
+    values = {
+        key: _convert(hints[key], value, f"{where}: {key}", folder)
+        for key, value in content.items()
+    }
+    return cls(**values)
+
+
+def to_mapping(config: object) -> dict[str, Any]:
+    """Return a configuration as plain numbers, text, lists and mappings (for JSON)."""
+    return typing.cast("dict[str, Any]", _plain(config))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return (
+        field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    )
+
+
+def _convert(hint: Any, value: Any, where: str, folder: Path) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in {types.UnionType, typing.Union}:
+        if value is None and type(None) in args:
+            return None
+        (hint,) = [a for a in args if a is not type(None)]
+        return _convert(hint, value, where, folder)
+    if origin is typing.Literal:
+        if value not in args:
+            _refuse(where, value, f"one of {', '.join(map(str, args))}")
+        return value
+    if origin is tuple:
+        return _sequence(args, value, where, folder)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            _refuse(where, value, "a mapping, key: value")
+        return {
+            str(k): _convert(args[1], v, f"{where}: {k}", folder)
+            for k, v in value.items()
+        }
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            _refuse(where, value, "a mapping, key: value")
+        return from_mapping(
+            typing.cast("type[Any]", hint), value, where=where, folder=folder
+        )
+    return _scalar(hint, value, where, folder)
+
+
+def _sequence(args: tuple[Any, ...], value: Any, where: str, folder: Path) -> Any:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004  (tuple[item, ...])
+        kinds = [args[0]] * len(items)
+    elif len(args) == len(items):
+        kinds = list(args)
+    else:
+        _refuse(where, value, f"{len(args)} values")
+    return tuple(
+        _convert(kind, item, f"{where}[{n}]", folder)
+        for n, (kind, item) in enumerate(zip(kinds, items, strict=True))
+    )
+
+
+def _scalar(hint: Any, value: Any, where: str, folder: Path) -> Any:
+    if hint is Path and isinstance(value, str):
+        return _path(value, folder)
+    if hint is float:
+        return _float(value, where)
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is str and isinstance(value, str):
+        return value
+    wanted = {bool: "true or false", int: "an integer", str: "text"}
+    _refuse(where, value, wanted.get(hint, getattr(hint, "__name__", str(hint))))
+    return None
+
+
+def _float(value: Any, where: str) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    _refuse(where, value, "a number")
+    return 0.0
+
+
+def _path(value: str, folder: Path) -> Path:
+    """A path as it is given; a name like ``dataset:crystal_pbe`` is left alone."""
+    if value.startswith(("dataset:", "model:")):
+        return Path(value)
+    return folder / Path(value).expanduser()
+
+
+def _refuse(where: str, value: object, wanted: str) -> typing.NoReturn:
+    raise ConfigError(
+        explain(f"wrong value for {where}", got=repr(value), wanted=wanted)
+    )
