@@ -1,0 +1,102 @@
+"""Finished results on disk, found again by what they were computed from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
+
+from lamplighter.errors import DataError
+from lamplighter.validation.engines.base import EngineInfo
+from lamplighter.validation.properties.base import PropertyResult
+
+PROTOCOL: Final = 1
+"""Raised whenever an algorithm changes, so that older results are computed again."""
+
+_DIGITS: Final = 12
+
+
+class Store:
+    """A folder of property results whose names carry a hash of their origin.
+
+    A result is used again only if the model, the head, the engine and its version,
+    every setting and the structure are the same. Files are whole or absent; a damaged one
+    counts as absent.
+
+    Args:
+        folder: where the results lie; it is made when the first one is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(
+        self, name: str, material: str, engine: EngineInfo, settings: object, atoms: Any
+    ) -> Path:
+        """Return where the result of a calculation lies or will lie.
+
+        Args:
+            name: the property.
+            material: name of the material.
+            engine: who computes.
+            settings: the dataclass of settings.
+            atoms: the structure, or a mapping of names to structures.
+        """
+        structures = atoms if isinstance(atoms, dict) else {"": atoms}
+        origin = {
+            "protocol": PROTOCOL,
+            "property": name,
+            "engine": engine.to_dict(),
+            "settings": _plain(settings),
+            "structures": {key: _origin(value) for key, value in structures.items()},
+        }
+        text = json.dumps(origin, sort_keys=True, ensure_ascii=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+        words = (name, material, engine.name)
+        safe = "_".join(re.sub(r"[^A-Za-z0-9.+-]", "-", word) for word in words)
+        return self._folder / f"{safe}_{digest}.json"
+
+    def load(self, path: Path) -> PropertyResult | None:
+        """Return a finished result, or None when there is none that can be read."""
+        if not path.is_file():
+            return None
+        try:
+            return PropertyResult.load(path)
+        except (DataError, KeyError, TypeError):
+            return None
+
+    def save(self, path: Path, result: PropertyResult) -> None:
+        """Keep a result."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        result.save(path)
+
+
+def _origin(atoms: Atoms) -> dict[str, Any]:
+    """Return what identifies a structure, to 1e-10 Å."""
+    return {
+        "numbers": atoms.numbers.tolist(),
+        "cell": _rounded(atoms.cell.array),
+        "positions": _rounded(atoms.positions),
+        "pbc": atoms.pbc.tolist(),
+    }
+
+
+def _rounded(values: Any) -> Any:
+    # Adding 0.0 turns -0.0 into 0.0, which JSON would write apart.
+    return (np.round(np.asarray(values, dtype=float), 10) + 0.0).tolist()
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, int | float | str | None) else str(value)
