@@ -1,0 +1,111 @@
+"""Force constants from displaced supercells, through any engine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from phonopy import Phonopy
+
+from lamplighter.validation.engines.base import Engine
+from lamplighter.validation.properties.crystal import conventional, symmetry_of
+from lamplighter.validation.refs.force_sets import to_ase, to_phonopy
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Centring = Literal["P", "F", "I", "A", "C", "R"]
+
+N_ACOUSTIC: Final = 3
+_CENTRINGS: Final[dict[str, Centring]] = {
+    letter: letter for letter in ("P", "F", "I", "A", "C", "R")
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForceConstants:
+    """Symmetrised force constants, and what it took to make them so.
+
+    Attributes:
+        phonons: phonopy's object with the force constants, eV/Å^2.
+        residual_force: largest force before any displacement, eV/Å.
+        drift: largest mean force on a displaced supercell, eV/Å.
+        correction: largest change by symmetrisation over the largest force constant.
+        noise: largest acoustic frequency at Γ before symmetrisation, THz: what errors of
+            the size found in the forces do to the lowest modes.
+        n_displaced: how many displaced supercells were computed.
+    """
+
+    phonons: Phonopy
+    residual_force: float
+    drift: float
+    correction: float
+    noise: float
+    n_displaced: int
+
+
+def force_constants(
+    unit: Atoms, supercell_matrix: IntArray, engine: Engine, displacement: float
+) -> ForceConstants:
+    """Return force constants from displaced supercells of a relaxed cell.
+
+    Forces of the undisplaced supercell and the mean force are subtracted. An opposite
+    displacement is added wherever symmetry does not make it redundant, so that the cubic
+    term of the energy drops out.
+
+    Args:
+        unit: relaxed cell, conventional or primitive.
+        supercell_matrix: [3, 3], phonopy's convention.
+        engine: what computes.
+        displacement: Å.
+    """
+    phonons = Phonopy(
+        to_phonopy(unit), supercell_matrix, primitive_matrix=centring(unit), log_level=0
+    )
+    phonons.generate_displacements(distance=displacement)
+    displaced = [
+        to_ase(cell) for cell in phonons.supercells_with_displacements or () if cell
+    ]
+    structures = [to_ase(phonons.supercell), *displaced]
+    results = engine.compute_many(structures, want=("energy", "forces"))
+    rest = results[0].forces
+    changes = [result.forces - rest for result in results[1:]]
+    drift = max(float(np.abs(change.mean(axis=0)).max()) for change in changes)
+    phonons.forces = [change - change.mean(axis=0) for change in changes]
+    phonons.produce_force_constants()
+    raw = np.array(phonons.force_constants)
+    noise = float(np.abs(acoustic_at_gamma(phonons)).max())
+    phonons.symmetrize_force_constants(level=2, show_drift=False)
+    final = np.asarray(phonons.force_constants)
+    return ForceConstants(
+        phonons=phonons,
+        residual_force=float(np.abs(rest).max()),
+        drift=drift,
+        correction=float(np.abs(final - raw).max() / np.abs(raw).max()),
+        noise=noise,
+        n_displaced=len(displaced),
+    )
+
+
+def acoustic_at_gamma(phonons: Phonopy) -> FloatArray:
+    """Return the three frequencies at Γ that are closest to zero, in THz."""
+    frequencies = np.asarray(phonons.run_qpoints([[0, 0, 0]]).frequencies)[0]
+    closest = np.argsort(np.abs(frequencies))[:N_ACOUSTIC]
+    return np.asarray(frequencies[closest], dtype=float)
+
+
+def centring(unit: Atoms) -> Centring:
+    """Return how the primitive cell lies in `unit`, a standard cell or a primitive one."""
+    if len(conventional(unit)) != len(unit):
+        return "P"
+    return _CENTRINGS[symmetry_of(unit).international[0]]
+
+
+def diagonal_supercell(unit: Atoms, length: float) -> IntArray:
+    """Return the smallest diagonal supercell whose faces are `length` Å apart."""
+    heights = 1 / np.linalg.norm(np.linalg.inv(unit.cell.array), axis=0)
+    repeats = [max(1, math.ceil(length / height - 1e-6)) for height in heights]
+    return np.diag(np.asarray(repeats, dtype=np.int64))

@@ -1,0 +1,399 @@
+"""Phonons by finite displacements, through any engine, beside those of DFT.
+
+The crystal is relaxed with the engine; one atom at a time is displaced in a supercell; the
+forces give force constants and those the bands. Where a DFT force set of the material
+exists, the same supercell and the same path serve both, so that folding of the forces
+beyond the supercell cancels in the comparison.
+
+Source: Parlinski, Li, Kawazoe, Phys. Rev. Lett. 78, 4063 (1997); Togo, J. Phys. Soc. Jpn.
+92, 012001 (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
+
+from lamplighter.errors import ConfigError, explain
+from lamplighter.validation.engines.base import Engine
+from lamplighter.validation.properties import bands as analysis
+from lamplighter.validation.properties.base import (
+    Check,
+    PropertyResult,
+    Quantity,
+    at_most,
+)
+from lamplighter.validation.properties.crystal import (
+    conventional,
+    material_name,
+    relaxed_crystal,
+    space_group,
+)
+from lamplighter.validation.properties.force_constants import (
+    N_ACOUSTIC,
+    FloatArray,
+    ForceConstants,
+    IntArray,
+    diagonal_supercell,
+    force_constants,
+)
+from lamplighter.validation.refs.force_sets import (
+    FORCE_SETS,
+    ForceSet,
+    force_set,
+    to_ase,
+)
+
+_MODES_OF_TWO_ATOMS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhononSettings:
+    """How phonons are computed.
+
+    Attributes:
+        displacement: how far one atom is moved, Å.
+        check_displacement: a second distance, Å, whose difference to the first is the
+            error bar; ``None`` computes none.
+        supercell: repeats of the conventional cell; ``None`` takes those of the DFT
+            force set, or else what `min_length` asks for.
+        min_length: shortest distance between faces of an automatic supercell, Å; twice
+            the engine's cutoff is kept as well.
+        reference: material of the DFT force set; ``auto`` uses the one of the structure
+            if there is one, ``none`` uses none.
+        nac: add the non-analytical term with the reference's Born charges: the
+            longitudinal optical branch then is the model's forces with DFT's
+            electrostatics.
+        mesh: wave vectors along each reciprocal vector for the density of states.
+        n_points: about how many wave vectors the band path gets.
+        temperature: of the thermal functions, K.
+        fmax: largest force of the relaxed crystal, eV/Å.
+        max_residual_force: largest force on an atom before any displacement, eV/Å.
+        imaginary: frequencies below minus this, THz, are imaginary modes.
+        max_correction: largest change, over the largest force constant, that translation
+            and permutation symmetry may ask for.
+    """
+
+    displacement: float = 0.02
+    check_displacement: float | None = 0.01
+    supercell: tuple[int, int, int] | None = None
+    min_length: float = 15.0
+    reference: str = "auto"
+    nac: bool = True
+    mesh: int = 21
+    n_points: int = 160
+    temperature: float = 300.0
+    fmax: float = 1e-4
+    max_residual_force: float = 5e-3
+    imaginary: float = 0.05
+    max_correction: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse settings that give no phonons.
+
+        Raises:
+            ConfigError: a distance, length or count that is not positive, or two equal
+                displacements.
+        """
+        second = self.check_displacement
+        positive = {
+            "displacement": self.displacement,
+            "check_displacement": 1.0 if second is None else second,
+            "supercell": min(self.supercell or (1,)),
+            "min_length": self.min_length,
+            "mesh": self.mesh,
+            "n_points": self.n_points,
+            "temperature": self.temperature,
+            "fmax": self.fmax,
+        }
+        for name, value in positive.items():
+            if not value > 0:
+                problem = f"{name} of the phonon settings must be positive"
+                raise ConfigError(explain(problem, got=value, wanted="> 0"))
+        if second == self.displacement:
+            problem = "check_displacement equals displacement"
+            wanted = "another distance, or None"
+            raise ConfigError(explain(problem, got=second, wanted=wanted))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    settings: PhononSettings
+    reference: ForceSet | None
+    unit: Atoms
+    supercell: IntArray
+    first: ForceConstants
+    second: ForceConstants | None
+
+
+def run(
+    structure: Atoms, engine: Engine, settings: PhononSettings | None = None
+) -> PropertyResult:
+    """Return phonon frequencies, bands, density of states and thermal functions.
+
+    Frequencies are in THz, sorted at each wave vector, imaginary ones negative, and named
+    only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest at X.
+    ``frequency_Gamma_TO`` is the lowest optical mode of two atoms without the
+    non-analytical term. Arrays: ``distances``, ``ticks``, ``labels``, ``breaks``,
+    ``frequencies`` [n_q, n_branches] and, with a DFT force set,
+    ``reference_frequencies`` at the same wave vectors; ``dos_frequencies``, ``dos``.
+
+    Args:
+        structure: a crystal, any cell; its formula names the material.
+        engine: what computes.
+        settings: see [`PhononSettings`][].
+
+    Raises:
+        ConfigError: a force set is asked for that does not exist or does not fit.
+        EngineError: the engine fails.
+    """
+    settings = settings or PhononSettings()
+    reference = _reference_of(structure, settings)
+    start, supercell = _cell_and_supercell(structure, engine, settings, reference)
+    relaxed = relaxed_crystal(start, engine, fmax=settings.fmax)
+    first = force_constants(relaxed.atoms, supercell, engine, settings.displacement)
+    second = None
+    if settings.check_displacement is not None:
+        second = force_constants(
+            relaxed.atoms, supercell, engine, settings.check_displacement
+        )
+    work = _Run(
+        settings=settings,
+        reference=reference,
+        unit=relaxed.atoms,
+        supercell=supercell,
+        first=first,
+        second=second,
+    )
+    values, arrays = _analyse(work)
+    lowest = values["frequency_lowest"].value
+    return PropertyResult.conclude(
+        "phonon",
+        material_name(structure),
+        engine.info,
+        method=_method(work),
+        checks=[*relaxed.checks, *_checks(first, lowest, settings)],
+        values=values,
+        arrays=arrays,
+    )
+
+
+def _reference_of(structure: Atoms, settings: PhononSettings) -> ForceSet | None:
+    """Return the force set of the same material and space group, if one is wanted."""
+    if settings.reference == "none":
+        return None
+    name, group = material_name(structure), space_group(structure)
+    if settings.reference == "auto":
+        found = FORCE_SETS.get(name)
+        return found if found is not None and found.space_group == group else None
+    found = force_set(settings.reference)
+    if (found.material, found.space_group) != (name, group):
+        raise ConfigError(
+            explain(
+                "the DFT force set is of another crystal",
+                got=f"{found.material}, space group {found.space_group}",
+                wanted=f"{name}, space group {group}",
+                fix="set reference to 'auto' or 'none'",
+            )
+        )
+    return found
+
+
+def _cell_and_supercell(
+    structure: Atoms,
+    engine: Engine,
+    settings: PhononSettings,
+    reference: ForceSet | None,
+) -> tuple[Atoms, IntArray]:
+    """Return the cell to relax and the supercell matrix.
+
+    With a reference it is the reference's own cell and order of atoms, scaled to the
+    structure's volume per atom, so that both have the same basis.
+    """
+    if reference is None:
+        unit = conventional(structure)
+    else:
+        phonons = reference.phonons()
+        unit = to_ase(phonons.unitcell)
+        wanted = structure.get_volume() / len(structure) * len(unit)
+        unit.set_cell(
+            unit.cell.array * (wanted / unit.get_volume()) ** (1 / 3), scale_atoms=True
+        )
+        if settings.supercell is None:
+            return unit, np.asarray(phonons.supercell_matrix)
+    if settings.supercell is not None:
+        return unit, np.diag(np.asarray(settings.supercell, dtype=np.int64))
+    length = max(settings.min_length, 2 * engine.info.cutoff)
+    return unit, diagonal_supercell(unit, length)
+
+
+def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any]]:
+    settings, phonons = work.settings, work.first.phonons
+    path = analysis.default_path(phonons)
+    corners = analysis.corner_frequencies(phonons, path)
+    again: dict[str, FloatArray] = {}
+    if work.second is not None:
+        again = analysis.corner_frequencies(work.second.phonons, path)
+    values = _corner_values(corners, again)
+    born = work.reference.born_charges() if work.reference and settings.nac else None
+    if born is not None:
+        longitudinal = analysis.longitudinal_optical(phonons, born)
+        values["frequency_Gamma_LO"] = Quantity(value=longitudinal, unit="THz")
+        phonons.nac_params = dict(born)
+    spectrum = analysis.run_spectrum(
+        phonons,
+        mesh=settings.mesh,
+        temperature=settings.temperature,
+        imaginary_below=-settings.imaginary,
+    )
+    lowest = min(spectrum.lowest, *(_lowest(name, f) for name, f in corners.items()))
+    values["frequency_lowest"] = Quantity(
+        value=lowest, unit="THz", error=work.first.noise
+    )
+    values |= _spectrum_values(spectrum, settings)
+    arrays = _band_arrays(phonons, path, settings.n_points) | {
+        "dos_frequencies": spectrum.frequencies,
+        "dos": spectrum.density,
+        "corners": corners,
+    }
+    if work.reference is not None:
+        arrays |= _reference_arrays(work.reference, path, born, settings)
+    return values, arrays
+
+
+def _lowest(label: str, frequencies: FloatArray) -> float:
+    """Return the lowest frequency at a corner; at Γ without the acoustic modes."""
+    if label != analysis.GAMMA:
+        return float(frequencies.min())
+    optical = sorted(frequencies, key=abs)[N_ACOUSTIC:]
+    return float(min(optical, default=np.inf))
+
+
+def _corner_values(
+    corners: Mapping[str, FloatArray], again: Mapping[str, FloatArray]
+) -> dict[str, Quantity]:
+    values = {}
+    for label, frequencies in corners.items():
+        other = again.get(label)
+        for index, frequency in enumerate(frequencies):
+            error = None if other is None else abs(float(frequency - other[index]))
+            quantity = Quantity(value=float(frequency), unit="THz", error=error)
+            if label != analysis.GAMMA:
+                values[f"frequency_{label}_{index + 1}"] = quantity
+            elif index == N_ACOUSTIC and len(frequencies) == _MODES_OF_TWO_ATOMS:
+                values["frequency_Gamma_TO"] = quantity
+    return values
+
+
+def _spectrum_values(
+    spectrum: analysis.Spectrum, settings: PhononSettings
+) -> dict[str, Quantity]:
+    values = {"frequency_highest": Quantity(value=spectrum.highest, unit="THz")}
+    thermal = spectrum.thermal
+    if thermal is None:
+        return values
+    end = f"{settings.temperature:g}K"
+    return values | {
+        f"free_energy_{end}": Quantity(value=thermal.free_energy, unit="kJ/mol"),
+        f"entropy_{end}": Quantity(value=thermal.entropy, unit="J/mol/K"),
+        f"heat_capacity_{end}": Quantity(value=thermal.heat_capacity, unit="J/mol/K"),
+    }
+
+
+def _band_arrays(
+    phonons: Any,  # noqa: ANN401 - phonopy's class, untyped
+    path: analysis.BandPath,
+    n_points: int,
+) -> dict[str, Any]:
+    found = analysis.run_bands(phonons, path, n_points=n_points)
+    return {
+        "distances": found.distances,
+        "ticks": list(found.ticks),
+        "labels": list(found.labels),
+        "breaks": list(found.breaks),
+        "qpoints": found.qpoints,
+        "frequencies": found.frequencies,
+    }
+
+
+def _reference_arrays(
+    reference: ForceSet,
+    path: analysis.BandPath,
+    born: Mapping[str, Any] | None,
+    settings: PhononSettings,
+) -> dict[str, Any]:
+    """Return the reference's bands at the model's wave vectors."""
+    phonons = reference.phonons()
+    corners = analysis.corner_frequencies(phonons, path)
+    if born is not None:
+        phonons.nac_params = dict(born)
+    found = analysis.run_bands(phonons, path, n_points=settings.n_points)
+    spectrum = analysis.run_spectrum(
+        phonons, mesh=settings.mesh, temperature=settings.temperature
+    )
+    return {
+        "reference_label": str(reference.level),
+        "reference_frequencies": found.frequencies,
+        "reference_corners": corners,
+        "reference_dos_frequencies": spectrum.frequencies,
+        "reference_dos": spectrum.density,
+    }
+
+
+def _checks(
+    constants: ForceConstants, lowest: float, settings: PhononSettings
+) -> list[Check]:
+    limit = settings.imaginary
+    if lowest >= -limit:
+        verdict = "stable: no imaginary mode"
+    elif lowest < -max(limit, constants.noise):
+        verdict = "unstable: imaginary modes"
+    else:
+        verdict = "undecided: the lowest mode is within the noise of the forces"
+    return [
+        at_most(
+            "residual force",
+            constants.residual_force,
+            settings.max_residual_force,
+            "largest force before any displacement, eV/Å; relax more tightly",
+        ),
+        at_most(
+            "force-constant symmetrisation",
+            constants.correction,
+            settings.max_correction,
+            "largest change over the largest force constant; the forces are noisy or "
+            "the displacement is too large",
+        ),
+        Check(
+            name="imaginary modes",
+            ok=lowest >= -limit,
+            value=lowest,
+            limit=-limit,
+            text=f"{verdict}; lowest frequency {lowest:.3f} THz, noise floor "
+            f"{constants.noise:.3f} THz",
+            hard=False,
+        ),
+    ]
+
+
+def _method(work: _Run) -> dict[str, Any]:
+    reference, charges = work.reference, work.reference and work.settings.nac
+    return {
+        **asdict(work.settings),
+        "supercell_matrix": work.supercell.tolist(),
+        "n_atoms_supercell": len(work.first.phonons.supercell),
+        "n_displaced": work.first.n_displaced,
+        "cell": work.unit.cell.array.tolist(),
+        "drift_eV_per_A": work.first.drift,
+        "noise_floor_THz": work.first.noise,
+        "reference_level": str(reference.level) if reference else "none",
+        "non_analytical_term": (
+            "model's forces with DFT's Born charges and dielectric tensor"
+            if charges and reference and reference.born_file
+            else "none"
+        ),
+    }

@@ -1,0 +1,267 @@
+"""Slabs of several thicknesses, cut from one crystal along one plane.
+
+Source: Tasker, J. Phys. C 12, 4977 (1979) for the three types of ionic surfaces; pymatgen's
+slab generator (Sun, Ceder, Surf. Sci. 617, 53 (2013)) for terminations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import spglib
+from ase import Atoms
+from numpy.typing import NDArray
+from pymatgen.analysis.bond_valence import BVAnalyzer
+from pymatgen.core.surface import SlabGenerator
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from lamplighter.errors import DataError, explain
+from lamplighter.validation.properties.crystal import conventional, spglib_cell
+
+if TYPE_CHECKING:
+    from pymatgen.core.surface import Slab
+
+FloatArray = NDArray[np.float64]
+Miller = tuple[int, int, int]
+
+LAYER_WIDTH: Final = 0.3
+"""Atoms within this height, Å, count as one atomic layer."""
+
+POLAR_LIMIT: Final = 1e-3
+"""Dipole per area, e/Å, above which the nominal charges make a slab polar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Termination:
+    """One way to cut a crystal along a plane, at several thicknesses.
+
+    Attributes:
+        slabs: from thin to thick, unrelaxed; the third cell vector is the normal.
+        n_layers: atomic layers of each slab.
+        area: of one face, Å^2.
+        dipole: largest dipole of a slab per area from nominal charges, e/Å; ``None`` if
+            no charges can be assigned, as in an element.
+        equal_faces: whether a symmetry of the slab exchanges its two faces.
+    """
+
+    slabs: tuple[Atoms, ...]
+    n_layers: tuple[int, ...]
+    area: float
+    dipole: float | None
+    equal_faces: bool
+
+    @property
+    def polar(self) -> bool:
+        """Whether nominal charges give the slab a dipole that grows with thickness."""
+        return self.dipole is not None and self.dipole > POLAR_LIMIT
+
+
+def terminations(
+    crystal: Atoms, miller: Miller, lengths: Sequence[float], vacuum: float
+) -> tuple[Termination, ...]:
+    """Return all inequivalent cuts of a crystal along a plane.
+
+    Args:
+        crystal: relaxed; its standard conventional cell defines the Miller indices.
+        miller: indices of the plane.
+        lengths: least thicknesses, Å; a slab holds whole repeats of the crystal, and
+            equal results are pushed apart by one repeat.
+        vacuum: empty space along the normal, Å, kept exactly.
+
+    Raises:
+        DataError: the slab generator gives a slab that is not part of the crystal.
+    """
+    cell = conventional(crystal)
+    charges = nominal_charges(cell)
+    bulk = AseAtomsAdaptor.get_structure(cell)
+    generator = SlabGenerator(bulk, miller, 1.0, 1.0, primitive=True)
+    height = generator.oriented_unit_cell.volume / _area(generator.oriented_unit_cell)
+    repeats = _apart([int(np.ceil(length / height - 1e-6)) for length in lengths])
+    shifts = [slab.shift for slab in generator.get_slabs()]
+    found = []
+    for shift in shifts:
+        slabs = [_slab(bulk, miller, shift, n * height, vacuum) for n in repeats]
+        for slab in slabs:
+            _check_slab(slab, cell, miller)
+        found.append(
+            Termination(
+                slabs=tuple(slabs),
+                n_layers=tuple(count_layers(slab) for slab in slabs),
+                area=face_area(slabs[0]),
+                dipole=_largest_dipole(slabs, charges),
+                equal_faces=all(faces_equal(slab) for slab in slabs),
+            )
+        )
+    return tuple(found)
+
+
+def _apart(repeats: Sequence[int]) -> list[int]:
+    """Return growing whole numbers, so that no two slabs are equally thick."""
+    result: list[int] = []
+    for number in sorted(repeats):
+        result.append(max(number, 1, result[-1] + 1 if result else 1))
+    return result
+
+
+def _slab(
+    bulk: object, miller: Miller, shift: float, thickness: float, vacuum: float
+) -> Atoms:
+    generator = SlabGenerator(
+        bulk, miller, thickness - 1e-3, vacuum, primitive=True, reorient_lattice=True
+    )
+    slab: Slab = generator.get_slab(shift=shift)
+    atoms = Atoms(
+        numbers=slab.atomic_numbers,
+        scaled_positions=slab.frac_coords,
+        cell=slab.lattice.matrix,
+        pbc=True,
+    )
+    return upright(atoms, vacuum)
+
+
+def upright(atoms: Atoms, vacuum: float) -> Atoms:
+    """Return a slab in an upright cell with the given vacuum, its atoms in the middle.
+
+    The plane of the first two cell vectors becomes the xy plane, its lattice is spanned
+    by its two shortest vectors, and the third vector becomes the normal.
+    """
+    first, second = shortest_vectors(*atoms.cell.array[:2])
+    normal = np.cross(first, second)
+    normal /= np.linalg.norm(normal)
+    x_axis = first / np.linalg.norm(first)
+    frame = np.array([x_axis, np.cross(normal, x_axis), normal])
+    plane = np.array([first, second]) @ frame.T
+    positions = atoms.positions @ frame.T
+    heights = _unbroken(positions[:, 2], float(atoms.cell.array[2] @ normal))
+    # A step of one cell along the normal also steps sideways if the cell leans.
+    steps = np.rint((heights - positions[:, 2]) / float(atoms.cell.array[2] @ normal))
+    positions = positions + np.outer(steps, atoms.cell.array[2] @ frame.T)
+    low, high = positions[:, 2].min(), positions[:, 2].max()
+    positions[:, 2] += vacuum / 2 - low
+    cell = np.array([*plane, [0.0, 0.0, high - low + vacuum]])
+    cell[np.abs(cell) < 1e-12] = 0.0
+    result = Atoms(numbers=atoms.numbers, positions=positions, cell=cell, pbc=True)
+    result.wrap(pbc=(True, True, False))
+    return result
+
+
+def shortest_vectors(
+    first: FloatArray, second: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the two shortest vectors of a plane lattice.
+
+    Source: Lagrange's reduction. The orientation of the pair is kept.
+    """
+    up = np.cross(first, second)
+    a, b = sorted((first, second), key=np.linalg.norm)
+    while True:
+        b = b - np.rint(a @ b / (a @ a)) * a
+        if np.linalg.norm(b) >= np.linalg.norm(a) * (1 - 1e-9):
+            break
+        a, b = b, a
+    if a @ b < -1e-9:
+        b = b + a if np.linalg.norm(b + a) <= np.linalg.norm(b) * (1 + 1e-9) else b
+    return (a, b) if np.cross(a, b) @ up > 0 else (b, a)
+
+
+def _unbroken(heights: FloatArray, period: float) -> FloatArray:
+    """Return heights shifted by whole periods so that the widest gap is outside."""
+    folded = np.mod(heights, period)
+    order = np.sort(folded)
+    gaps = np.diff(np.append(order, order[0] + period))
+    start = order[(int(np.argmax(gaps)) + 1) % len(order)]
+    return np.asarray(np.mod(folded - start + 1e-9, period) + start - 1e-9)
+
+
+def _check_slab(slab: Atoms, crystal: Atoms, miller: Miller) -> None:
+    """Refuse a slab with another composition or with atoms nearer than in the crystal."""
+    formula = slab.get_chemical_formula("metal", empirical=True)
+    wanted = crystal.get_chemical_formula("metal", empirical=True)
+    nearest, expected = _nearest(slab), _nearest(crystal)
+    if formula == wanted and abs(nearest - expected) < 1e-3:
+        return
+    raise DataError(
+        explain(
+            f"the slab generator gave no part of the crystal for {miller}",
+            got=f"{formula}, nearest atoms {nearest:.3f} Å",
+            wanted=f"{wanted}, {expected:.3f} Å",
+            fix="give the structure in its standard conventional cell",
+        )
+    )
+
+
+def _nearest(atoms: Atoms) -> float:
+    # Repeated so that an atom's own images count as neighbours.
+    large = atoms.repeat((2, 2, 2))
+    distances = large.get_distances(0, range(1, len(large)), mic=True)
+    return float(np.min(distances))
+
+
+def count_layers(slab: Atoms) -> int:
+    """Return the number of atomic layers of an upright slab."""
+    heights = np.sort(slab.positions[:, 2])
+    return int(1 + np.count_nonzero(np.diff(heights) > LAYER_WIDTH))
+
+
+def face_area(slab: Atoms) -> float:
+    """Return the area of one face in Å^2."""
+    return float(np.linalg.norm(np.cross(*slab.cell.array[:2])))
+
+
+def _area(structure: object) -> float:
+    matrix = np.asarray(structure.lattice.matrix)  # type: ignore[attr-defined]
+    return float(np.linalg.norm(np.cross(matrix[0], matrix[1])))
+
+
+def nominal_charges(crystal: Atoms) -> dict[int, float] | None:
+    """Return the nominal charge of each element by atomic number, in e, or None.
+
+    Bond valences are tried first, then the composition. ``None`` where neither gives an
+    answer: elements, alloys, and crystals with an element in two valence states.
+    """
+    structure = AseAtomsAdaptor.get_structure(crystal)
+    if len(structure.composition.elements) == 1:
+        return None
+    try:
+        valences = BVAnalyzer().get_valences(structure)
+    except ValueError:
+        guesses = structure.composition.oxi_state_guesses()
+        if not guesses:
+            return None
+        return {
+            element.Z: float(guesses[0][element.symbol])
+            for element in structure.composition.elements
+        }
+    charges: dict[int, float] = {}
+    for number, valence in zip(crystal.numbers, valences, strict=True):
+        if charges.setdefault(int(number), float(valence)) != float(valence):
+            return None
+    return charges
+
+
+def dipole_per_area(slab: Atoms, charges: dict[int, float]) -> float:
+    """Return the size of the dipole along the normal per area, e/Å, of nominal charges."""
+    weights = np.array([charges[int(number)] for number in slab.numbers])
+    return float(abs(weights @ slab.positions[:, 2]) / face_area(slab))
+
+
+def _largest_dipole(
+    slabs: Sequence[Atoms], charges: dict[int, float] | None
+) -> float | None:
+    if charges is None:
+        return None
+    return max(dipole_per_area(slab, charges) for slab in slabs)
+
+
+def faces_equal(slab: Atoms) -> bool:
+    """Return whether a symmetry operation of the slab turns it upside down.
+
+    Inversion, a mirror, a two-fold axis or a screw axis in the plane all do.
+    """
+    found = spglib.get_symmetry(spglib_cell(slab), symprec=1e-2)
+    if found is None:
+        return False
+    return any(rotation[2][2] == -1 for rotation in found["rotations"])
