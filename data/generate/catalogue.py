@@ -4,6 +4,7 @@ Everything that differs between the files stands in `DATASETS`; the labellers, t
 driver, the publisher and the tests read it from here.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,9 +208,15 @@ def select_structures(
     ]
 
 
-def known_structures(dataset: Dataset) -> list[Atoms]:
-    """All structures of the file that a data set draws from."""
-    return read(STRUCTURES / f"{dataset.structures}.xyz", ":")
+@functools.cache
+def _structure_file(name: str) -> tuple[Atoms, ...]:
+    """A structure file, read once."""
+    return tuple(read(STRUCTURES / f"{name}.xyz", ":"))
+
+
+def known_structures(dataset: Dataset) -> tuple[Atoms, ...]:
+    """All structures of the file that a data set draws from; not to be changed."""
+    return _structure_file(dataset.structures)
 
 
 def structures_of(dataset: Dataset) -> list[Atoms]:

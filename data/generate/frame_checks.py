@@ -39,7 +39,7 @@ def frame_problems(frame: Atoms, structure: Atoms, dataset: Dataset) -> list[str
     if missing or "REF_forces" not in frame.arrays:
         return [f"lacks {', '.join(missing) or 'REF_forces'}"]
     problems = [
-        f"{key} is {frame.info[key]!r}, wanted {wanted!r}"
+        f"{key} is {frame.info[key]}, wanted {wanted}"
         for key, wanted in (
             ("head", dataset.head),
             ("level", dataset.level),

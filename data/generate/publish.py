@@ -13,7 +13,7 @@ import logging
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -259,13 +259,20 @@ def update_readme(readme: Path, text: str) -> bool:
     return new != old
 
 
-def publish(labels: Path | None, folder: Path, *, allow_removal: bool = False) -> None:
+def publish(
+    labels: Path | None,
+    folder: Path,
+    *,
+    allow_removal: bool = False,
+    name_all: bool = False,
+) -> None:
     """Publish every data set, the record of failures and the README's counts.
 
     Args:
         labels: Folder of the labellers' files; None rewrites the counts only.
         folder: Where `NAME.xyz.gz` and `README.md` stand.
         allow_removal: Whether published frames may disappear.
+        name_all: Whether to log the name of every structure without a label.
 
     Raises:
         PublishError: The labels cannot be published.
@@ -280,19 +287,28 @@ def publish(labels: Path | None, folder: Path, *, allow_removal: bool = False) -
     if text != (record.read_text() if record.exists() else ""):
         write_atomically(record, text.encode())
     update_readme(folder / "README.md", counts_text(done, failed))
-    report_missing(done, dict.fromkeys(" ".join(line.split()[:2]) for line in failed))
+    report_missing(done, failed, name_all=name_all)
 
 
-def report_missing(done: Sequence[Published], failed: Mapping[str, None]) -> None:
-    """Log which uids have no label, and which of them were tried."""
+def report_missing(
+    done: Sequence[Published], failed: Sequence[str], *, name_all: bool
+) -> None:
+    """Log how many structures have no label, and which of them were tried.
+
+    Args:
+        done: What every file holds.
+        failed: Lines `name uid reason`.
+        name_all: Whether to name the ones that were not tried, too.
+    """
+    for line in failed:
+        log.info("tried without success: %s", line)
+    tried = {tuple(line.split()[:2]) for line in failed}
     for part in done:
         name = part.dataset.name
-        tried = [uid for uid in part.missing if f"{name} {uid}" in failed]
-        open_uids = [uid for uid in part.missing if uid not in tried]
-        if tried:
-            log.info("%s: tried without success: %s", name, " ".join(tried))
-        if open_uids:
-            log.info("%s: not labelled yet: %s", name, " ".join(open_uids))
+        left = [uid for uid in part.missing if (name, uid) not in tried]
+        if left:
+            uids = f": {' '.join(left)}" if name_all else " (--missing names them)"
+            log.info("%s: %d not labelled yet%s", name, len(left), uids)
 
 
 def main() -> int:
@@ -301,9 +317,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--labels", type=Path, help="folder of the labellers' files")
     parser.add_argument("--allow-removal", action="store_true")
+    parser.add_argument(
+        "--missing", action="store_true", help="name every uid without a label"
+    )
     arguments = parser.parse_args()
     try:
-        publish(arguments.labels, PUBLISHED, allow_removal=arguments.allow_removal)
+        publish(
+            arguments.labels,
+            PUBLISHED,
+            allow_removal=arguments.allow_removal,
+            name_all=arguments.missing,
+        )
     except PublishError as error:
         log.error("%s", error)  # noqa: TRY400 - the user needs no traceback
         return 2

@@ -57,8 +57,9 @@ def summary(frames: Sequence[Atoms]) -> list[str]:
         ),
         (
             f"  force rms {forces.std():.2f}, "
-            f"99 % below {np.percentile(abs(forces), 99):.2f}, max {abs(forces).max():.1f} eV/Å; net force removed: median "
-            f"{np.median(net):.2f}, max {net.max():.2f} meV/Å"
+            f"99 % below {np.percentile(abs(forces), 99):.2f}, "
+            f"max {abs(forces).max():.1f} eV/Å; net force removed: "
+            f"median {np.median(net):.2f}, max {net.max():.2f} meV/Å"
         ),
     ]
     if np.isfinite(bound).any():

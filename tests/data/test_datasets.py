@@ -1,4 +1,4 @@
-"""Every shipped frame: keys, level, units, geometry, labels; and the README's counts."""
+"""Every shipped frame: keys, level, units, geometry, labels; the README's counts."""
 
 import gzip
 import re
