@@ -6,18 +6,18 @@ is first asked for.
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lamplighter.model import Calculator
-
 __version__ = "0.1.0"
 __all__ = ["Calculator", "__version__"]
 
+if TYPE_CHECKING:
+    from lamplighter.model import Calculator
+else:
 
-def __getattr__(name: str) -> object:
-    """The public names that live in a room, imported on first use."""
-    if name == "Calculator":
-        from lamplighter.model import Calculator  # noqa: PLC0415  (brings torch)
+    def __getattr__(name: str) -> object:
+        """The public names that live in a room, imported on first use."""
+        if name == "Calculator":
+            from lamplighter.model import Calculator  # noqa: PLC0415  (brings torch)
 
-        return Calculator
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+            return Calculator
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)

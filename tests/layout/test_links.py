@@ -53,9 +53,9 @@ def test_cmake_refuses_a_checkout_without_links(
     package = tmp_path / "src" / "lamplighter"
     package.mkdir(parents=True)
     (tmp_path / "CMakeLists.txt").write_text((root / "CMakeLists.txt").read_text())
-    for name in LINKS:
+    for name, target in LINKS.items():
         if name == broken:  # what git writes where links are not supported
-            (package / name).write_text(LINKS[name])
+            (package / name).write_text(target)
         else:
             (package / name).mkdir()
     done = subprocess.run(

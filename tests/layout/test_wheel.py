@@ -28,9 +28,12 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFi
     """A wheel built from this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-        + ["--config-settings", f"build-dir={folder / 'build'}"]
-        + ["--wheel-dir", folder, root],
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--no-deps"),
+            *("--no-build-isolation", "--wheel-dir", folder),
+            *("--config-settings", f"build-dir={folder / 'build'}"),
+            root,
+        ],
         capture_output=True,
         text=True,
         check=False,

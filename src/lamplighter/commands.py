@@ -1,0 +1,256 @@
+"""What each command of the command line does: call a room, show what came back.
+
+Every function returns the exit code of the command. Rooms are imported where they are
+used: `inspect` of a file does not wait for phonopy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lamplighter.console import info, table
+from lamplighter.errors import ConfigError, DataError, explain
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from lamplighter.train import TrainResult
+    from lamplighter.validation.properties.base import PropertyResult
+
+DONE = 0
+CHECK_FAILED = 1
+
+
+def train(config: Path) -> int:
+    """Train the potential that a YAML file describes."""
+    from lamplighter import train as room
+    from lamplighter.train.yaml_config import read_yaml
+
+    return _trained(room.train(read_yaml(room.TrainConfig, config)))
+
+
+def finetune(config: Path) -> int:
+    """Post-train as a YAML file describes."""
+    from lamplighter import train as room
+    from lamplighter.train.yaml_config import read_yaml
+
+    return _trained(room.finetune(read_yaml(room.FinetuneConfig, config)))
+
+
+def _trained(result: TrainResult) -> int:
+    rows = [(field.name, getattr(result, field.name)) for field in _fields(result)]
+    table(rows, ("written", "file"))
+    return DONE
+
+
+def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(record)
+
+
+def evaluate(model: Path, files: Sequence[Path], *, as_json: bool) -> int:
+    """Show the errors of a potential on labelled files."""
+    from lamplighter import train as room
+
+    errors = room.evaluate(model, files)
+    info(_json(errors.to_json()) if as_json else errors.text())
+    return DONE
+
+
+def inspect(file: Path, *, as_json: bool) -> int:
+    """Show what a model file says about itself."""
+    facts = _mliap_facts(file) if zipfile.is_zipfile(file) else _potential_facts(file)
+    if as_json:
+        info(_json(facts))
+        return DONE
+    heads = facts.pop("heads", [])
+    width = max(len(key) for key in facts) + 2
+    for key, value in facts.items():
+        info(f"{key.replace('_', ' '):<{width}}{_cell(value)}")
+    for head in heads:
+        info(f"head {head.pop('name')}")
+        for key, value in head.items():
+            info(f"  {key.replace('_', ' '):<{width - 2}}{_cell(value)}")
+    return DONE
+
+
+def _mliap_facts(file: Path) -> dict[str, Any]:
+    from lamplighter.lammps_interface import bundle
+
+    header = bundle.read(file).header
+    return {"file": str(file), **dataclasses.asdict(header)}
+
+
+def _potential_facts(file: Path) -> dict[str, Any]:
+    from lamplighter.model import read_header
+
+    header = read_header(file)
+    config = header.config.to_dict()
+    heads = [_head_facts(head) for head in config.pop("heads")]
+    return {
+        "file": str(file),
+        "kind": "potential",
+        "format_version": header.format_version,
+        "lamplighter_version": header.lamplighter_version,
+        **config,
+        "tensors_sha256": header.tensors_sha256,
+        "provenance": header.provenance,
+        "heads": heads,
+    }
+
+
+def _head_facts(head: Mapping[str, Any]) -> dict[str, Any]:
+    """A head's entries, with its reference energies reduced to the elements."""
+    facts = dict(head)
+    facts["elements"] = sorted(facts.pop("reference_energies"))
+    return facts
+
+
+def convert(
+    model: Path, head: str | None, elements: Sequence[str], output: Path, *, dtype: str
+) -> int:
+    """Write the ML-IAP file of one head and some elements."""
+    from lamplighter.lammps_interface.convert import convert as write_mliap
+
+    path = write_mliap(model, _head_name(model, head), elements, output, dtype=dtype)
+    info(f"wrote {path}")
+    info(f"in LAMMPS: pair_style mliap unified {path} 0")
+    info(f"           pair_coeff * * {' '.join(elements)}")
+    return DONE
+
+
+def _head_name(model: Path, head: str | None) -> str:
+    """The name of the head that is meant; an error lists the names."""
+    from lamplighter.model import read_header
+
+    config = read_header(model).config
+    return config.heads[config.head_index(head)].name
+
+
+def demo(output: Path) -> int:
+    """Walk the whole road once."""
+    from lamplighter.demo import run_demo
+
+    return run_demo(output)
+
+
+def validate_suite(suite: Path, output: Path) -> int:
+    """Run a suite and write its report."""
+    from lamplighter.validation.runner import run_suite
+    from lamplighter.validation.suite import read_suite
+
+    result = run_suite(read_suite(suite), output)
+    return result.exit_code
+
+
+def parity(
+    model: Path,
+    structures: Sequence[Path],
+    head: str | None,
+    *,
+    ranks: int,
+    as_json: bool,
+) -> int:
+    """Compare LAMMPS with ASE on structures from files."""
+    from lamplighter.validation.engines import AseEngine, LammpsEngine
+    from lamplighter.validation.properties import parity as comparison
+
+    name = _head_name(model, head)
+    atoms = _read_structures(structures)
+    elements = sorted({s for one in atoms.values() for s in one.get_chemical_symbols()})
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
+        file = Path(folder) / "parity.pt"
+        from lamplighter.lammps_interface.convert import convert as write_mliap
+        from lamplighter.model import Calculator
+
+        write_mliap(model, name, elements, file)
+        with LammpsEngine(file, ranks=ranks) as lammps:
+            ase = AseEngine(Calculator(model, head=name))
+            result = comparison.run(atoms, ase, lammps)
+    return _show([result], as_json=as_json)
+
+
+def _read_structures(files: Sequence[Path]) -> dict[str, Atoms]:
+    from ase.io import read
+
+    found: dict[str, Atoms] = {}
+    for file in files:
+        try:
+            frames = read(file, index=":")
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            raise DataError(
+                explain(f"cannot read {file}", got=error, wanted="a file that ASE reads")
+            ) from error
+        found |= {f"{file.name}#{k}": frame for k, frame in enumerate(frames)}
+    if not found:
+        raise ConfigError(explain("no structures", wanted="one file or more"))
+    return found
+
+
+def compute_property(
+    name: str,
+    model: Path,
+    structure: Path,
+    head: str | None,
+    *,
+    engine: Literal["ase", "lammps"],
+    as_json: bool,
+) -> int:
+    """Compute one property of one structure, a suite of one."""
+    from lamplighter.validation.materials import structure_of
+    from lamplighter.validation.runner import run_suite
+    from lamplighter.validation.suite import (
+        EngineSpec,
+        MaterialSpec,
+        ModelSpec,
+        SuiteConfig,
+        default_settings,
+    )
+
+    formula = structure_of(structure.name, structure).get_chemical_formula(
+        empirical=True
+    )
+    suite = SuiteConfig(
+        model=ModelSpec(file=model, head=_head_name(model, head)),
+        engines=(EngineSpec(kind=engine),),
+        materials=(MaterialSpec(name=formula, structure=structure),),
+        properties={name: default_settings(name)},
+    )
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
+        result = run_suite(suite, Path(folder))
+    return _show(result.results, as_json=as_json)
+
+
+def _show(results: Sequence[PropertyResult], *, as_json: bool) -> int:
+    """Print results; the exit code says whether every hard check passed."""
+    if as_json:
+        info(_json([result.to_dict() for result in results]))
+    for result in results if not as_json else ():
+        title = f"{result.property} {result.material}, {result.engine.name}"
+        rows = [
+            (name, f"{q.value:.6g}", "" if q.error is None else f"{q.error:.1g}", q.unit)
+            for name, q in result.values.items()
+        ]
+        table(rows, ("quantity", "value", "error", "unit"), title=title)
+        for check in result.checks:
+            info(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.text}")
+    bad = any(result.status == "invalid" for result in results)
+    return CHECK_FAILED if bad else DONE
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _cell(value: Any) -> str:
+    """One entry of a header as text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_cell(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(_cell(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
