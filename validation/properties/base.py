@@ -74,7 +74,7 @@ class Check:
     hard: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary of JSON types; numbers that are not finite become None."""
+        """Return a dictionary of JSON types; what is not finite becomes None."""
         return {
             "name": self.name,
             "ok": bool(self.ok),
@@ -285,7 +285,7 @@ def _finite_or_none(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def _plain(value: Any) -> Any:
     """Return ``value`` in JSON types: arrays become lists, NaN becomes None."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

