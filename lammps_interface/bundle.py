@@ -1,15 +1,15 @@
 """The ML-IAP file: data that LAMMPS unpickles and everybody else reads without pickle.
 
-LAMMPS loads an ML-IAP file with ``torch.load(file, weights_only=False)``. What it finds
-here is an archive as `torch.save` writes it whose pickle is one call,
+LAMMPS loads an ML-IAP file with ``torch.load(file, weights_only=False)``. What it
+finds here is an archive as `torch.save` writes it whose pickle is one call,
 ``lamplighter.lammps_interface.bundle._load(bytes)``, and nothing more: no module, no
 class state, no code. The bytes, the *payload*, are a safetensors file:
 
     metadata  "lamplighter_bundle": the header, a JSON object (`BundleHeader`)
     tensor    "potential": the bytes of the potential, itself a safetensors file
 
-[`read`][] takes the payload out by walking over the pickle's opcodes; it never unpickles,
-so that a file can be inspected whoever sent it.
+[`read`][] takes the payload out by walking over the pickle's opcodes; it never
+unpickles, so that a file can be inspected whoever sent it.
 """
 
 from __future__ import annotations
@@ -231,9 +231,13 @@ def _pickle_of(content: bytes, name: str) -> bytes:
         raise _not_an_archive(content, name)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = {one.filename.partition("/")[2]: one for one in archive.infolist()}
+            entries = {
+                one.filename.partition("/")[2]: one for one in archive.infolist()
+            }
             if "constants.pkl" in entries:
-                raise _foreign(name, "a TorchScript model (made for another pair style)")
+                raise _foreign(
+                    name, "a TorchScript model (made for another pair style)"
+                )
             entry = entries.get("data.pkl")
             if entry is None:
                 raise _foreign(name, "a zip archive without a torch pickle")
@@ -245,15 +249,19 @@ def _pickle_of(content: bytes, name: str) -> bytes:
 
 
 def _argument(pickled: bytes, name: str) -> bytes:
-    """Return the argument of the one admitted call; opcodes are read, never executed."""
+    """Return the argument of the one admitted call; no opcode is executed."""
     try:
         steps = list(_until_foreign(pickled))
     except ValueError as error:
         raise _damaged(name, f"its pickle is malformed ({error})") from error
     match steps:
-        case [("GLOBAL", loader), ("BYTES", bytes(payload)), "TUPLE1", "REDUCE", "STOP"] if (
-            loader == _LOADER
-        ):
+        case [
+            ("GLOBAL", loader),
+            ("BYTES", bytes(payload)),
+            "TUPLE1",
+            "REDUCE",
+            "STOP",
+        ] if loader == _LOADER:
             return payload
         case _:
             raise _foreign(name, _describe(steps))
@@ -276,19 +284,31 @@ def _until_foreign(pickled: bytes) -> Iterator[Any]:
             yield "BYTES", value
         else:
             yield opcode.name
-            if opcode.name not in {"TUPLE1", "REDUCE", "EMPTY_DICT", "MARK", "EMPTY_TUPLE"}:
+            if opcode.name not in {
+                "TUPLE1",
+                "REDUCE",
+                "EMPTY_DICT",
+                "MARK",
+                "EMPTY_TUPLE",
+            }:
                 return
 
 
 def _describe(steps: list[Any]) -> str:
     named = [" ".join(step[1][:1]) for step in steps if step[0] == "GLOBAL"]
-    if any(module.startswith(("mace", "nequip", "allegro", "sevenn")) for module in named):
+    if any(
+        module.startswith(("mace", "nequip", "allegro", "sevenn")) for module in named
+    ):
         return f"an object of another program, module {named[0]!r}"
     if any(module.startswith(("torch", "collections")) for module in named):
         return "a torch checkpoint, not an ML-IAP file"
     if named and named[0] == _LOADER[0]:
         return "a pickle with more in it than a Lamplighter bundle"
-    return f"a pickle that would call {named[0]!r}" if named else "a pickle without a model"
+    return (
+        f"a pickle that would call {named[0]!r}"
+        if named
+        else "a pickle without a model"
+    )
 
 
 def _not_an_archive(content: bytes, name: str) -> ArtifactError:
@@ -321,11 +341,13 @@ def _metadata(payload: bytes, name: str) -> str:
     return str(text)
 
 
-def _check_kind(fields: Any, name: str) -> None:  # noqa: ANN401  (any JSON value)
+def _check_kind(fields: Any, name: str) -> None:
     if not isinstance(fields, dict) or fields.get("kind") != KIND:
         kind = fields.get("kind") if isinstance(fields, dict) else fields
         raise ArtifactError(
-            explain(f"{name} is not for LAMMPS", got=f"kind {kind!r}", wanted=repr(KIND))
+            explain(
+                f"{name} is not for LAMMPS", got=f"kind {kind!r}", wanted=repr(KIND)
+            )
         )
     version = fields.get("format_version")
     if not isinstance(version, int) or version < 1:

@@ -1,7 +1,8 @@
 """From a trained potential to the one file that LAMMPS reads.
 
-A conversion keeps one head and the elements in use, fixes the floating-point type, checks
-the result against its source through the calls that LAMMPS makes, and only then writes.
+A conversion keeps one head and the elements in use, fixes the floating-point type,
+checks the result against its source through the calls that LAMMPS makes, and only then
+writes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from lamplighter.lammps_interface import bundle as bundles
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.selfcheck import self_check
-from lamplighter.model import HeadSpec, Potential, load_potential, potential_to_bytes, select
+from lamplighter.model import (
+    HeadSpec,
+    Potential,
+    load_potential,
+    potential_to_bytes,
+    select,
+)
 
 _DTYPES: Final = {"float64": torch.float64, "float32": torch.float32}
 
@@ -41,15 +48,15 @@ def convert(
         elements: chemical symbols to keep; ``pair_coeff`` may name any of them, in any
             order.
         out: the file to write, by custom ``*.pt``.
-        dtype: ``"float64"`` or ``"float32"``, the precision of the evaluation in LAMMPS;
-            energies are summed in float64 either way.
+        dtype: ``"float64"`` or ``"float32"``, the precision of the evaluation; energies
+            are summed in float64 either way.
 
     Returns:
         The path of the file written.
 
     Raises:
         ArtifactError: `model_path` is not a readable potential.
-        ConfigError: unknown head, an element that the model or the head lacks, an element
+        ConfigError: unknown head, an element that the model or the head lacks, one
             given twice, an unknown dtype, or a folder that does not exist.
         CheckFailedError: the converted potential disagrees with its source; no file is
             written.
@@ -60,7 +67,7 @@ def convert(
     spec = _head_of(source, head)
     _check_elements(source, spec, elements)
     bundle = _bundle(source, spec, elements, dtype, Path(model_path))
-    # What is checked is what is written: the potential as it is read back from the bytes.
+    # What is checked is what is written: the potential as read back from the bytes.
     model = MliapModel(bundles.unpack(bundles.pack(bundle)))
     found = self_check(source, head, model)
     header = dataclasses.replace(
@@ -120,7 +127,7 @@ def _check_request(out: Path, elements: Sequence[str], dtype: str) -> None:
             explain(
                 "an element is given twice",
                 got=" ".join(twice),
-                wanted="each element once (two LAMMPS types may share it in pair_coeff)",
+                wanted="each element once (LAMMPS types may share it in pair_coeff)",
             )
         )
 
@@ -135,13 +142,16 @@ def _check_elements(source: Potential, spec: HeadSpec, elements: Sequence[str]) 
     known = source.config.elements
     for allowed, holder in (
         (known, "the model"),
-        (tuple(e for e in known if e in spec.reference_energies), f"head {spec.name!r}"),
+        (
+            tuple(e for e in known if e in spec.reference_energies),
+            f"head {spec.name!r}",
+        ),
     ):
         missing = [symbol for symbol in elements if symbol not in allowed]
         if missing:
             raise ConfigError(
                 explain(
-                    f"{holder} lacks {'these elements' if missing[1:] else 'an element'}",
+                    f"{holder} lacks {'elements' if missing[1:] else 'an element'}",
                     got=" ".join(missing),
                     wanted=f"some of {' '.join(allowed)}",
                     fix="choose other elements, or train the model on data with them",

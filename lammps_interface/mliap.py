@@ -1,10 +1,10 @@
 """The object that LAMMPS holds and calls once per step.
 
-LAMMPS hands over its atoms as rows: the owned atoms of this rank first, then the ghosts,
-copies of atoms that other ranks, or periodic images, own. Pairs run from an owned centre
-i to any row j. A message-passing potential needs the features of the ghosts after every
-layer; their owners send them (`LammpsExchange`), and the gradient travels back the same
-way, so that energies and forces do not depend on the number of ranks.
+LAMMPS hands over its atoms as rows: the owned atoms of this rank first, then the
+ghosts, copies of atoms that other ranks, or periodic images, own. Pairs run from an
+owned centre i to any row j. A message-passing potential needs the features of the
+ghosts after every layer; their owners send them (`LammpsExchange`), and the gradient
+travels back the same way, so that energies and forces do not depend on the number of ranks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from lamplighter.errors import EngineError, explain
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
@@ -50,13 +50,13 @@ class PairData(Protocol):
     energy: float
     eatoms: Any
 
-    def update_pair_forces(self, fij: Any) -> None:  # noqa: ANN401
+    def update_pair_forces(self, fij: Any) -> None:
         """Add `fij` (dE/d rij, float64) to i, subtract it from j, tally the virial."""
 
-    def forward_exchange(self, src: Any, dst: Any, n: int) -> None:  # noqa: ANN401
+    def forward_exchange(self, src: Any, dst: Any, n: int) -> None:
         """Copy `src` to `dst`, ghost rows replaced by their owners' rows."""
 
-    def reverse_exchange(self, src: Any, dst: Any, n: int) -> None:  # noqa: ANN401
+    def reverse_exchange(self, src: Any, dst: Any, n: int) -> None:
         """Copy `src` to `dst`, ghost rows added to their owners', then zeroed."""
 
 
@@ -99,8 +99,9 @@ class MliapModel:
     def compute_forces(self, data: PairData) -> None:
         """Evaluate this rank's atoms and hand the results to LAMMPS.
 
-        Sets ``data.energy`` (eV, this rank's sum) and ``data.eatoms`` (eV per list atom)
-        and passes dE/d rij (eV/Å) of every directed pair to ``data.update_pair_forces``.
+        Sets ``data.energy`` (eV, this rank's sum) and ``data.eatoms`` (eV per listed
+        atom) and passes dE/d rij (eV/Å) of every directed pair to
+        ``data.update_pair_forces``.
         A rank without atoms or pairs takes part in every exchange.
 
         Raises:
@@ -114,6 +115,7 @@ class MliapModel:
         graph = _graph(data, rows, self._potential)
         exchange = self._exchange(data, rows)
         energies, gradients = pair_gradients(self._potential, graph, exchange)
+        exchange.finish()
         _hand_over(data, rows, energies, gradients)
         return exchange.widths
 
@@ -124,8 +126,8 @@ class MliapModel:
         if not callable(getattr(data, "forward_exchange", None)):
             raise EngineError(
                 explain(
-                    "this LAMMPS has no exchange of ghost features, which a potential of "
-                    f"{self.header.n_layers} layers needs",
+                    "this LAMMPS has no exchange of ghost features, which a potential "
+                    f"of {self.header.n_layers} layers needs",
                     got="a plain ML-IAP build without KOKKOS",
                     wanted="the pair style that Lamplighter installs, or mliap/kk",
                     fix="run the lmp of the environment where lamplighter is installed",
@@ -146,17 +148,19 @@ class LammpsExchange:
         """Exchange rows of `data`; `kept` lists the rows in the graph (None: all)."""
         self.widths: list[int] = []
         self.n_reverse = 0
+        self._dtype = torch.float64
         self._data = data
         self._kept = kept
 
     def forward(self, features: Tensor) -> Tensor:
         """Return `features` [n_atoms, width], ghost rows as their owners have them."""
-        received: Tensor = _Exchange.apply(features, self)
+        received: Tensor = _Exchange.apply(features, self)  # type: ignore[no-untyped-call]
         return received
 
     def send(self, rows: Tensor) -> Tensor:
         """Forward communication: owners to ghosts, without gradient."""
         self.widths.append(rows.shape[1])
+        self._dtype = rows.dtype
         return self._communicate(self._data.forward_exchange, rows)
 
     def send_back(self, rows: Tensor) -> Tensor:
@@ -164,7 +168,18 @@ class LammpsExchange:
         self.n_reverse += 1
         return self._communicate(self._data.reverse_exchange, rows)
 
-    def _communicate(self, exchange: Any, rows: Tensor) -> Tensor:  # noqa: ANN401
+    def finish(self) -> None:
+        """Make the reverse exchanges that differentiation had no reason to make.
+
+        Autograd leaves out what depends on no pair. On a rank without atoms or pairs
+        that is everything, but the other ranks wait for its gradients, which are zero.
+        """
+        while self.n_reverse < len(self.widths):
+            width = self.widths[len(self.widths) - 1 - self.n_reverse]
+            n_rows = self._data.ntotal if self._kept is None else len(self._kept)
+            self.send_back(torch.zeros((n_rows, width), dtype=self._dtype))
+
+    def _communicate(self, exchange: Any, rows: Tensor) -> Tensor:
         source = rows.detach()
         width = source.shape[1]
         if self._kept is not None:
@@ -180,14 +195,14 @@ class _Exchange(torch.autograd.Function):
     """The pair of adjoint communications as one differentiable function."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, features: Tensor, link: LammpsExchange) -> Tensor:  # type: ignore[override]
-        ctx.link = link  # type: ignore[attr-defined]
+    def forward(ctx: Any, features: Tensor, link: LammpsExchange) -> Tensor:
+        ctx.link = link
         return link.send(features)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        link: LammpsExchange = ctx.link  # type: ignore[attr-defined]
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        link: LammpsExchange = ctx.link
         return link.send_back(gradient), None
 
 
@@ -200,7 +215,7 @@ class _Rows:
         n_own: kept owned atoms; they come first.
         kept: row numbers of the kept rows, None when that is all of them.
         new: for each row of LAMMPS its number among the kept rows, or -1.
-        pairs: numbers of the kept pairs, None when that is all of them in LAMMPS' order.
+        pairs: numbers of the kept pairs, None when that is all of them in order.
     """
 
     species: Tensor
@@ -230,7 +245,6 @@ class _Rows:
 
 def _graph(data: PairData, rows: _Rows, potential: Potential) -> Graph:
     """Return the rank's own atoms, ghosts and pairs as one structure."""
-    dtype = next(iter(potential.parameters())).dtype
     vectors = _floats(data.rij, data.npairs)
     centers = _integers(data.pair_i, data.npairs)
     neighbors = _integers(data.pair_j, data.npairs)
@@ -240,7 +254,7 @@ def _graph(data: PairData, rows: _Rows, potential: Potential) -> Graph:
     if rows.new is not None:
         centers, neighbors = rows.new[centers], rows.new[neighbors]
     return Graph.build(
-        pair_vectors=vectors.to(dtype),
+        pair_vectors=vectors.to(potential.dtype),
         centers=centers,
         neighbors=neighbors,
         species=rows.species,
@@ -249,7 +263,9 @@ def _graph(data: PairData, rows: _Rows, potential: Potential) -> Graph:
     )
 
 
-def _hand_over(data: PairData, rows: _Rows, energies: Tensor, gradients: Tensor) -> None:
+def _hand_over(
+    data: PairData, rows: _Rows, energies: Tensor, gradients: Tensor
+) -> None:
     """Write energies and pair forces where LAMMPS looks for them."""
     energies = energies.detach()
     data.energy = float(energies.sum())
@@ -277,21 +293,21 @@ def _set_atom_energies(data: PairData, energies: np.ndarray[Any, Any]) -> None:
         data.eatoms[: len(energies)] = energies
 
 
-def _floats(array: Any, n_pairs: int) -> Tensor:  # noqa: ANN401  (LAMMPS' arrays)
+def _floats(array: Any, n_pairs: int) -> Tensor:
     """View LAMMPS' pair vectors as a tensor [n_pairs, 3] without a copy."""
     if n_pairs == 0:  # LAMMPS may hand over None before any pair existed
         return torch.zeros((0, 3), dtype=torch.float64)
     return torch.from_numpy(_on_host(array)).reshape(n_pairs, 3)
 
 
-def _integers(array: Any, length: int) -> Tensor:  # noqa: ANN401  (LAMMPS' arrays)
+def _integers(array: Any, length: int) -> Tensor:
     """Return LAMMPS' 32-bit indices as int64, the index type of torch."""
     if length == 0:
         return torch.zeros(0, dtype=torch.int64)
     return torch.from_numpy(_on_host(array)[:length]).to(torch.int64)
 
 
-def _on_host(array: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401
+def _on_host(array: Any) -> np.ndarray[Any, Any]:
     if isinstance(array, np.ndarray):
         return array
     raise EngineError(

@@ -60,7 +60,7 @@ def run_lammps(
         cwd: working folder, by default the script's own; ``log.lammps`` lands there.
         ranks: MPI ranks, started by the environment's `mpiexec` if more than one.
         timeout_s: seconds after which the processes are ended.
-        variables: passed as ``-var NAME VALUE``, which overrides ``variable NAME index``.
+        variables: passed as ``-var NAME VALUE``, which overrides ``variable index``.
         check: raise when LAMMPS ends with an error; otherwise return what it printed.
 
     Returns:

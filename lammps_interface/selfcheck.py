@@ -1,10 +1,10 @@
 """The check that every conversion passes: the file's potential against its source.
 
 Small random structures of the elements in use are evaluated twice: by the source, in
-float64, through the model's own periodic graph; and by the object that LAMMPS will hold,
-read back from the file's bytes, through the calls that LAMMPS makes, with ghost rows and
-the exchange of their features (`PeriodicRank`). The two share no code between the
-structure and the layers of the potential.
+float64, through the model's own periodic graph; and by the object that LAMMPS will
+hold, read back from the file's bytes, through the calls that LAMMPS makes, with ghost
+rows and the exchange of their features (`PeriodicRank`). The two share no code between
+the structure and the layers of the potential.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lamplighter.arrays import AnyArray, Floats
 from lamplighter.errors import CheckFailedError, explain
-from lamplighter.lammps_interface.mliap import LammpsExchange, MliapModel
+from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.model import Potential, graph_from_atoms, predict
 
 TOLERANCES: Final[dict[str, dict[str, float]]] = {
@@ -154,8 +154,8 @@ def self_check(
 def check_structures(elements: Sequence[str], *, seed: int = 0) -> Iterator[Atoms]:
     """Yield the structures of the check, the same ones for the same seed.
 
-    Dense triclinic periodic structures in which every element occurs, then one slab-like
-    structure with vacuum, then every element as an isolated atom.
+    Dense triclinic periodic structures in which every element occurs, then one
+    slab-like structure with vacuum, then every element as an isolated atom.
     """
     rng = np.random.default_rng(seed)
     for start in range(0, len(elements), _ATOMS_PER_STRUCTURE):
@@ -209,7 +209,9 @@ def _relative(found: Floats, wanted: Floats) -> float:
 
 def _observed_width(model: MliapModel, atoms: Atoms) -> int:
     """Return how many numbers per atom one exchange carries, by watching one."""
-    widths = model.evaluate(PeriodicRank(atoms, model.header.cutoff, model.element_types))
+    widths = model.evaluate(
+        PeriodicRank(atoms, model.header.cutoff, model.element_types)
+    )
     return max(widths, default=0)
 
 

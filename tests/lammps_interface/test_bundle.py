@@ -57,7 +57,9 @@ def test_file_is_the_same_for_the_same_content(file_bytes):
 
 def test_torch_load_calls_the_one_loader(monkeypatch, file_bytes):
     seen = []
-    monkeypatch.setattr(bundle, "_load", lambda payload: seen.append(payload) or "model")
+    monkeypatch.setattr(
+        bundle, "_load", lambda payload: seen.append(payload) or "model"
+    )
     assert torch.load(io.BytesIO(file_bytes), weights_only=False) == "model"
     assert bundle.unpack(seen[0]) == CONTENT
 
@@ -126,9 +128,7 @@ def test_another_function_of_our_module_is_refused(file_bytes):
 @pytest.mark.parametrize("kept", [1, 30, 500, 5000, -1])
 def test_truncated_file(file_bytes, kept):
     with pytest.raises(ArtifactError, match="damaged or truncated"):
-        bundle.from_file_bytes(
-            file_bytes[:kept] if kept != 1 else b"", name="m.pt"
-        )
+        bundle.from_file_bytes(file_bytes[:kept] if kept != 1 else b"", name="m.pt")
 
 
 def test_flipped_bit_in_the_weights(file_bytes):
@@ -170,7 +170,7 @@ def test_wrong_kind():
 
 
 def test_newer_format_version():
-    with pytest.raises(ArtifactError, match="newer Lamplighter.*format version 99"):
+    with pytest.raises(ArtifactError, match=r"newer Lamplighter.*format version 99"):
         bundle.unpack(with_header(format_version=99))
 
 
@@ -182,7 +182,9 @@ def test_senseless_format_version():
 def test_header_that_lacks_entries():
     raw = torch.zeros(3, dtype=torch.uint8)
     text = json.dumps({"kind": "mliap", "format_version": 1, "elements": ["O"]})
-    payload = safetensors.save({"potential": raw}, metadata={"lamplighter_bundle": text})
+    payload = safetensors.save(
+        {"potential": raw}, metadata={"lamplighter_bundle": text}
+    )
     with pytest.raises(ArtifactError, match="lacks entries"):
         bundle.unpack(payload)
 
@@ -245,7 +247,7 @@ def test_compressed_archive(tmp_path):
 
 def test_unconverted_model_says_how_to_convert(tmp_path):
     (tmp_path / "base.safetensors").write_bytes(safetensors.save({"w": torch.zeros(3)}))
-    with pytest.raises(ArtifactError, match="not converted.*lamplighter convert"):
+    with pytest.raises(ArtifactError, match=r"not converted.*lamplighter convert"):
         bundle.read(tmp_path / "base.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""Running LAMMPS: thermo tables come back, failures are errors, nothing is left running."""
+"""Running LAMMPS: thermo tables come back, failures are errors, nothing lingers."""
 
 import os
 import time
@@ -62,7 +62,7 @@ def test_ranks(argon):
 
 def test_failure_shows_the_last_lines(argon):
     argon.write_text(ARGON.replace("lj/cut 2.5", "no/such/style 2.5"))
-    with pytest.raises(EngineError, match="(?s)status 1.*no/such/style"):
+    with pytest.raises(EngineError, match=r"(?s)status 1.*no/such/style"):
         run_lammps(argon, timeout_s=60)
 
 

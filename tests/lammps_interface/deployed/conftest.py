@@ -19,7 +19,7 @@ from lamplighter.lammps_interface.convert import convert
 from lamplighter.lammps_interface.runner import LammpsRun, run_lammps
 from lamplighter.model import HeadSpec, Potential, PotentialConfig, save_potential
 
-# The pressure factor of LAMMPS' metal units (force.nktv2p), which is not quite CODATA's.
+# The pressure factor of LAMMPS' metal units (force.nktv2p), not quite CODATA's.
 BAR_PER_EV_A3 = 1.6021765e6
 TYPES = ("Mg", "O")  # LAMMPS types 1 and 2; the model's order is O, Mg
 
@@ -55,12 +55,13 @@ def make_potential(n_layers: int = 2) -> Potential:
         n_layers=n_layers,
         correlation=3,
         readout_hidden=8,
+        density_alpha=1.0,  # forces of eV/Å from random weights
     )
     potential = Potential(config).to(torch.float64)
     with torch.no_grad():
         for parameter in potential.parameters():
             if parameter.ndim <= 1:  # biases start at zero and would hide mistakes
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return potential
 
 
@@ -126,7 +127,9 @@ def structures() -> dict[str, Atoms]:
     slab.center(vacuum=7.0, axis=2)
     open_slab = slab.copy()
     open_slab.set_pbc((True, True, False))
-    pair = Atoms("MgO", positions=[[3, 3, 3], [3, 3, 12]], cell=np.eye(3) * 24, pbc=True)
+    pair = Atoms(
+        "MgO", positions=[[3, 3, 3], [3, 3, 12]], cell=np.eye(3) * 24, pbc=True
+    )
     return {
         "rattled": rattled(conventional * (2, 1, 1)),
         "primitive": rattled(bulk("MgO", "rocksalt", a=4.2)),
@@ -135,7 +138,9 @@ def structures() -> dict[str, Atoms]:
         "rotated": rotated,
         "slab": slab,
         "open slab": open_slab,
-        "isolated Mg": Atoms("Mg", positions=[[5, 5, 5]], cell=np.eye(3) * 20, pbc=True),
+        "isolated Mg": Atoms(
+            "Mg", positions=[[5, 5, 5]], cell=np.eye(3) * 20, pbc=True
+        ),
         "isolated O": Atoms("O", positions=[[1, 5, 9]], cell=np.eye(3) * 20, pbc=True),
         "far pair": pair,
     }
@@ -209,7 +214,9 @@ def evaluate_in_lammps(
     (folder / "in.lammps").write_text(script)
     run = run_lammps(folder / "in.lammps", ranks=ranks, timeout_s=300)
     return {
-        label: _result(folder / f"{label.replace(' ', '_')}.dump", prisms[label], table, run)
+        label: _result(
+            folder / f"{label.replace(' ', '_')}.dump", prisms[label], table, run
+        )
         for label, table in zip(structures, run.thermo, strict=True)
     }
 

@@ -75,8 +75,12 @@ def test_disagreement_writes_no_file(model, tmp_path, monkeypatch):
     ("head", "elements", "message"),
     [
         ("pbe0", ["Mg", "O"], "(?s)pbe0.*scan"),
-        ("pbe", ["Mg", "Xe"], "the model lacks an element; got: Xe; wanted: some of H O"),
-        ("pbe", ["Xx", "Xe"], "the model lacks these elements; got: Xx Xe"),
+        (
+            "pbe",
+            ["Mg", "Xe"],
+            "the model lacks an element; got: Xe; wanted: some of H O",
+        ),
+        ("pbe", ["Xx", "Xe"], "the model lacks elements; got: Xx Xe"),
         ("scan", ["O", "H"], "head 'scan' lacks an element; got: H"),
         ("pbe", ["O", "Mg", "O"], "given twice; got: O"),
         ("pbe", [], "no elements"),
@@ -94,7 +98,7 @@ def test_bad_dtype(model, tmp_path):
 
 
 def test_missing_folder(model, tmp_path):
-    with pytest.raises(ConfigError, match="folder does not exist.*mkdir -p"):
+    with pytest.raises(ConfigError, match=r"folder does not exist.*mkdir -p"):
         convert(model.path, "pbe", ["O"], tmp_path / "absent" / "m.pt")
 
 
@@ -142,5 +146,3 @@ def test_full_disk_leaves_the_old_file(model, tmp_path):
     assert done.returncode == 1
     assert "m.pt was not written" in done.stderr
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("m.pt", b"old")]
-
-
