@@ -1,0 +1,439 @@
+"""Elastic constants with clamped and with relaxed ions.
+
+Six Voigt strains of two sizes and both signs deform the relaxed primitive cell; central
+differences of the stress give ``C_ij`` for each size, Richardson extrapolation removes
+the leading error and is the error bar. The tensor is then projected on the point group;
+the size of that projection is a check, not a repair.
+
+Clamped-ion constants are reported beside relaxed-ion ones: they differ by an order of
+magnitude in some crystals (C44 of silicon) and are confused often.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from lamplighter.errors import ConfigError, explain
+from lamplighter.units import GPA_PER_EV_A3
+from lamplighter.validation.engines.base import Engine, FloatArray
+from lamplighter.validation.properties.base import (
+    Check,
+    PropertyResult,
+    Quantity,
+    at_least,
+    at_most,
+)
+from lamplighter.validation.properties.crystal import material_name
+from lamplighter.validation.properties.elastic_tensor import (
+    averages,
+    born_eigenvalues,
+    deviation,
+    natural_scale,
+    project,
+)
+from lamplighter.validation.relax import (
+    Relaxed,
+    RelaxSettings,
+    largest_force,
+    largest_stress,
+    relax_crystal,
+    relax_ions,
+)
+from lamplighter.validation.structures import (
+    is_cubic,
+    point_group,
+    standard_primitive,
+    strain_tensor,
+    strained,
+    to_voigt,
+)
+
+NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
+CUBIC = ((0, 0), (0, 1), (3, 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElasticSettings:
+    """How elastic constants are computed and what makes them invalid.
+
+    Attributes:
+        strains: Two sizes of the Voigt strain, the smaller first.
+        fmax: Largest residual force after each relaxation, eV/Å.
+        max_stress: Largest stress after the first relaxation, GPa.
+        max_steps: Optimiser steps of one relaxation.
+        zero_force: eV/Å below which a strain-induced force is zero by symmetry.
+        resolution: The residual force is at most this fraction of the force that the
+            strain induced; otherwise an optimiser that stops at once would pass.
+        max_residual_stress: GPa, of the unstrained crystal.
+        max_deviation: Largest relative asymmetry of C, and largest relative change by
+            the projection on the point group.
+        max_size_effect: Largest relative difference between the two strain sizes.
+    """
+
+    strains: tuple[float, float] = (0.0025, 0.005)
+    fmax: float = 1e-4
+    max_stress: float = 1e-3
+    max_steps: int = 300
+    zero_force: float = 1e-5
+    resolution: float = 0.01
+    max_residual_stress: float = 0.05
+    max_deviation: float = 0.01
+    max_size_effect: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse strains that give no difference quotient."""
+        if (
+            len(self.strains) != 2
+            or not 0.0 < self.strains[0] < self.strains[1] <= 0.05
+        ):
+            raise ConfigError(
+                explain(
+                    "elastic setting 'strains'",
+                    got=self.strains,
+                    wanted="two sizes, 0 < smaller < larger <= 0.05",
+                    fix="use (0.0025, 0.005)",
+                )
+            )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Stresses:
+    """Voigt stresses ``[6 strains, 4 sizes, 6]`` in GPa and what relaxing them took."""
+
+    sizes: FloatArray
+    clamped: FloatArray
+    relaxed: FloatArray
+    induced: FloatArray
+    residual: FloatArray
+    evaluations: int = 0
+    failures: list[Check] = field(default_factory=list)
+
+
+def run(
+    structure: Atoms, engine: Engine, settings: ElasticSettings | None = None
+) -> PropertyResult:
+    """Return the elastic constants of a crystal.
+
+    Values, in GPa and in the standard crystal axes: ``C11``, ``C12``, ``C44`` (all
+    non-zero ``C_ij`` unless cubic) and the same with ``_clamped``, ``bulk_modulus_VRH``,
+    ``shear_modulus``, ``young_modulus``; without unit ``poisson_ratio``,
+    ``anisotropy_universal``, ``anisotropy_zener``. Arrays: ``C``, ``C_clamped``,
+    ``C_error``, ``strains``, ``stress_relaxed``, ``stress_clamped`` and ``curves`` for a
+    plot.
+
+    Args:
+        structure: Any cell of the crystal; it is relaxed first.
+        engine: What evaluates.
+        settings: Protocol and limits.
+
+    Raises:
+        EngineError: If an evaluation fails.
+        DataError: If the structure is no crystal.
+    """
+    settings = settings or ElasticSettings()
+    relaxed = relax_crystal(structure, engine, _relax_settings(settings))
+    method: dict[str, Any] = {
+        **dataclasses.asdict(settings),
+        "strain_type": "Biot (symmetric), F = 1 + strain",
+        "axes": "standard crystal axes",
+    }
+    checks = list(relaxed.checks)
+    arrays: dict[str, Any] = {}
+    values: dict[str, Quantity] = {}
+    if relaxed.ok:
+        crystal = standard_primitive(relaxed.atoms)
+        stresses = _strain_and_relax(crystal, engine, settings)
+        method["atoms_per_cell"] = len(crystal)
+        method["evaluations"] = relaxed.evaluations + stresses.evaluations
+        checks.append(
+            at_most(
+                "stress of the unstrained crystal",
+                largest_stress(relaxed.stress),
+                settings.max_residual_stress,
+                "elastic constants are defined at zero stress, GPa",
+            )
+        )
+        checks += stresses.failures or [_resolved(stresses, settings)]
+        more_checks, values, arrays = analyse(crystal, stresses, settings)
+        checks += more_checks
+    return PropertyResult.conclude(
+        "elastic",
+        material_name(structure),
+        engine.info,
+        method=method,
+        checks=checks,
+        values=values,
+        arrays=arrays,
+    )
+
+
+def analyse(
+    crystal: Atoms, stresses: _Stresses, settings: ElasticSettings
+) -> tuple[list[Check], dict[str, Quantity], dict[str, Any]]:
+    """Return checks, values and arrays from stresses alone."""
+    rotations = point_group(crystal)
+    cubic = is_cubic(crystal)
+    checks: list[Check] = []
+    values: dict[str, Quantity] = {}
+    arrays: dict[str, Any] = {"strains": stresses.sizes, "components": list(NAMES)}
+    curves: list[dict[str, Any]] = []
+    for ions, data in (("clamped", stresses.clamped), ("relaxed", stresses.relaxed)):
+        small, large = _differences(data, stresses.sizes)
+        raw = _extrapolated(small, large, settings.strains)
+        tensor, error = project(raw, rotations), project(small, rotations)
+        error = np.abs(error - tensor)
+        suffix = "_clamped" if ions == "clamped" else ""
+        arrays[f"C{suffix}"], arrays[f"C{suffix}_error"] = tensor, error
+        arrays[f"stress_{ions}"] = data
+        checks += _tensor_checks(ions, raw, tensor, (small, large), settings)
+        values |= _constants(tensor, error, suffix, cubic=cubic)
+        curves += _curves(ions, data, stresses.sizes, tensor, cubic=cubic)
+    arrays["curves"] = curves
+    stable = born_eigenvalues(arrays["C"])
+    arrays["born_eigenvalues"] = stable
+    checks.append(
+        at_least(
+            "Born stability",
+            float(stable[0]),
+            0.0,
+            "lowest eigenvalue of the stiffness in GPa; negative: the crystal is"
+            " unstable in this model",
+            hard=False,
+        )
+    )
+    if stable[0] > 0.0:
+        values |= _moduli(arrays["C"], arrays["C_error"], cubic=cubic)
+    return checks, values, arrays
+
+
+def bulk_modulus_agreement(
+    bulk: PropertyResult, elastic: PropertyResult, limit: float = 0.03
+) -> Check | None:
+    """Return the check that E(V) and the elastic constants give one bulk modulus.
+
+    Args:
+        bulk: Result of ``bulk.run``.
+        elastic: Result of ``elastic.run`` for the same material and engine.
+        limit: Largest relative difference.
+
+    Returns:
+        The check, or ``None`` when one of the two results is invalid.
+    """
+    a = bulk.values.get("bulk_modulus")
+    b = elastic.values.get("bulk_modulus_reuss")
+    if a is None or b is None:
+        return None
+    return at_most(
+        "bulk modulus from E(V) and from C",
+        abs(a.value / b.value - 1.0),
+        limit,
+        f"{a.value:.2f} GPa from E(V), {b.value:.2f} GPa from C",
+    )
+
+
+def _relax_settings(settings: ElasticSettings) -> RelaxSettings:
+    return RelaxSettings(
+        fmax=settings.fmax, max_stress=settings.max_stress, max_steps=settings.max_steps
+    )
+
+
+def _strain_and_relax(
+    crystal: Atoms, engine: Engine, settings: ElasticSettings
+) -> _Stresses:
+    """Return the stresses of all strained cells, clamped and relaxed."""
+    small, large = settings.strains
+    sizes = np.array([-large, -small, small, large])
+    empty = np.zeros((6, 4, 6))
+    out = _Stresses(
+        sizes=sizes,
+        clamped=empty.copy(),
+        relaxed=empty.copy(),
+        induced=np.zeros((6, 4)),
+        residual=np.zeros((6, 4)),
+    )
+    cells = [
+        [strained(crystal, strain_tensor(component, size)) for size in sizes]
+        for component in range(6)
+    ]
+    results = engine.compute_many([cell for row in cells for cell in row])
+    out.evaluations = len(results)
+    for index, result in enumerate(results):
+        component, number = divmod(index, 4)
+        largest_stress(result.stress)  # raises where the engine has no stress
+        out.clamped[component, number] = to_voigt(_gpa(result.stress))
+        out.induced[component, number] = largest_force(result.forces)
+    for component in range(6):
+        _relax_strained(out, component, cells[component], engine, settings)
+    return out
+
+
+def _relax_strained(
+    out: _Stresses,
+    component: int,
+    cells: Sequence[Atoms],
+    engine: Engine,
+    settings: ElasticSettings,
+) -> None:
+    """Fill in the relaxed stresses of one strain component."""
+    # Internal displacements are linear in the strain: the first relaxation gives the
+    # others a start close to their end. It changes the cost, not the result.
+    slope = np.zeros((len(cells[0]), 3))
+    for number in (2, 1, 3, 0):
+        induced = out.induced[component, number]
+        if induced <= settings.zero_force:
+            out.relaxed[component, number] = out.clamped[component, number]
+            continue
+        start = cells[number].copy()
+        start.positions += slope * out.sizes[number]
+        target = min(settings.fmax, settings.resolution * induced)
+        end = relax_ions(start, engine, fmax=target, max_steps=settings.max_steps)
+        out.evaluations += end.evaluations
+        out.relaxed[component, number] = to_voigt(_gpa(end.stress))
+        out.residual[component, number] = largest_force(end.forces)
+        out.failures += [check for check in _named(end, component) if not check.ok]
+        slope = (end.atoms.positions - cells[number].positions) / out.sizes[number]
+
+
+def _named(end: Relaxed, component: int) -> list[Check]:
+    """Return the checks of an inner relaxation, named by its strain."""
+    return [
+        dataclasses.replace(check, name=f"{check.name}, strain {NAMES[component]}")
+        for check in end.checks
+    ]
+
+
+def _resolved(stresses: _Stresses, settings: ElasticSettings) -> Check:
+    """Return the check that relaxing the ions had something to do and did it."""
+    moved = stresses.induced > settings.zero_force
+    ratio = np.where(moved, stresses.residual / np.maximum(stresses.induced, 1e-300), 0)
+    return at_most(
+        "ions relaxed",
+        float(ratio.max()),
+        settings.resolution,
+        "largest residual force as a fraction of the force that the strain induced;"
+        f" {int(moved.sum())} of 24 strained cells had such forces",
+    )
+
+
+def _gpa(stress: FloatArray | None) -> FloatArray:
+    largest_stress(stress)  # raises where the engine has no stress
+    return np.asarray(stress) * GPA_PER_EV_A3
+
+
+def _differences(data: FloatArray, sizes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``dstress_i/dstrain_j`` of the small and of the large strain."""
+    small = (data[:, 2] - data[:, 1]) / (sizes[2] - sizes[1])
+    large = (data[:, 3] - data[:, 0]) / (sizes[3] - sizes[0])
+    return small.T, large.T
+
+
+def _extrapolated(
+    small: FloatArray, large: FloatArray, strains: tuple[float, float]
+) -> FloatArray:
+    """Return Richardson's extrapolation of central differences to zero strain."""
+    weight = (strains[1] / strains[0]) ** 2
+    return (weight * small - large) / (weight - 1.0)
+
+
+def _tensor_checks(
+    ions: str,
+    raw: FloatArray,
+    tensor: FloatArray,
+    sizes: tuple[FloatArray, FloatArray],
+    settings: ElasticSettings,
+) -> list[Check]:
+    """Return the checks of one tensor, relative to ``sqrt(C_ii C_jj)``."""
+    scale = natural_scale(tensor)
+    asymmetry = float(np.max(np.abs(raw - raw.T) / scale))
+    return [
+        at_most(
+            f"symmetry of C, {ions} ions",
+            asymmetry,
+            settings.max_deviation,
+            "C_ij = C_ji; a difference means stress and energy do not belong together",
+        ),
+        at_most(
+            f"point group of C, {ions} ions",
+            deviation((raw + raw.T) / 2.0, tensor),
+            settings.max_deviation,
+            "relative change of C by the projection on the point group",
+        ),
+        at_most(
+            f"strain size, {ions} ions",
+            float(np.max(np.abs(sizes[0] - sizes[1]) / scale)),
+            settings.max_size_effect,
+            "relative difference of C from the two sizes of strain",
+        ),
+    ]
+
+
+def _entries(tensor: FloatArray, *, cubic: bool) -> list[tuple[int, int]]:
+    """Return the indices of the components to report."""
+    if cubic:
+        return list(CUBIC)
+    floor = 1e-3 * float(np.abs(tensor).max())
+    upper = [(i, j) for i in range(6) for j in range(i, 6)]
+    return [(i, j) for i, j in upper if abs(tensor[i, j]) > floor]
+
+
+def _constants(
+    tensor: FloatArray, error: FloatArray, suffix: str, *, cubic: bool
+) -> dict[str, Quantity]:
+    """Return the components as quantities with their error bars."""
+    return {
+        f"C{i + 1}{j + 1}{suffix}": Quantity(
+            value=float(tensor[i, j]), unit="GPa", error=float(error[i, j])
+        )
+        for i, j in _entries(tensor, cubic=cubic)
+    }
+
+
+def _moduli(
+    tensor: FloatArray, error: FloatArray, *, cubic: bool
+) -> dict[str, Quantity]:
+    """Return the averages; their error bars come from the stiffnesses' error bars."""
+    middle = averages(tensor)
+    shifted = averages(tensor + error)
+    units = {
+        "bulk_modulus_VRH": ("bulk", "GPa"),
+        "bulk_modulus_reuss": ("bulk_reuss", "GPa"),
+        "shear_modulus": ("shear", "GPa"),
+        "young_modulus": ("young", "GPa"),
+        "poisson_ratio": ("poisson", ""),
+        "anisotropy_universal": ("universal_anisotropy", ""),
+    }
+    values = {
+        name: Quantity(
+            value=getattr(middle, attribute),
+            unit=unit,
+            error=abs(getattr(middle, attribute) - getattr(shifted, attribute)),
+        )
+        for name, (attribute, unit) in units.items()
+    }
+    if cubic:
+        zener = 2.0 * tensor[3, 3] / (tensor[0, 0] - tensor[0, 1])
+        values["anisotropy_zener"] = Quantity(value=float(zener), unit="")
+    return values
+
+
+def _curves(
+    ions: str, data: FloatArray, sizes: FloatArray, tensor: FloatArray, *, cubic: bool
+) -> list[dict[str, Any]]:
+    """Return stress against strain with the slope, one record per component."""
+    entries = list(CUBIC) if cubic else [(i, i) for i in range(6)]
+    return [
+        {
+            "component": f"C{i + 1}{j + 1}",
+            "ions": ions,
+            "strain": sizes,
+            "stress": data[j, :, i],
+            "slope": float(tensor[i, j]),
+        }
+        for i, j in entries
+    ]

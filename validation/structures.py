@@ -1,0 +1,104 @@
+"""Crystals: standard primitive cells, point groups, homogeneous strain."""
+
+from __future__ import annotations
+
+import numpy as np
+import spglib
+from ase import Atoms
+
+from lamplighter.errors import DataError, explain
+from lamplighter.validation.engines.base import FloatArray
+
+# Voigt order of this project: xx yy zz yz xz xy.
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+def standard_primitive(atoms: Atoms, symprec: float = 1e-3) -> Atoms:
+    """Return the primitive cell in the standard orientation of its space group.
+
+    Tensors computed from it are in the standard crystal axes: for a cubic crystal the
+    cube edges, for a hexagonal one a along x and c along z.
+
+    Raises:
+        DataError: If spglib finds no symmetry.
+    """
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    found = spglib.standardize_cell(cell, to_primitive=True, symprec=symprec)
+    if found is None:
+        raise _no_symmetry(atoms)
+    lattice, positions, numbers = found
+    return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
+
+
+def point_group(atoms: Atoms, symprec: float = 1e-3) -> FloatArray:
+    """Return the Cartesian rotations ``[n, 3, 3]`` of the point group.
+
+    Column convention: a rotated vector is ``R @ v``. Improper rotations are included.
+
+    Raises:
+        DataError: If spglib finds no symmetry.
+    """
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    if found is None:
+        raise _no_symmetry(atoms)
+    columns = atoms.cell.array.T
+    unique = np.unique(found.rotations, axis=0)
+    return np.asarray(columns @ unique @ np.linalg.inv(columns))
+
+
+def is_cubic(atoms: Atoms, symprec: float = 1e-3) -> bool:
+    """Return whether the crystal system is cubic.
+
+    Raises:
+        DataError: If spglib finds no symmetry.
+    """
+    # The rotations of a cubic group leave no vector and no axis invariant: the average
+    # of R (x) R over the group is isotropic.
+    rotations = point_group(atoms, symprec)
+    average = np.einsum("nia,njb->ijab", rotations, rotations) / len(rotations)
+    probe = np.einsum("ijab,ab->ij", average, np.diag([1.0, -2.0, 1.0]))
+    return bool(len(rotations) >= 12 and np.abs(probe).max() < 1e-8)
+
+
+def strain_tensor(component: int, size: float) -> FloatArray:
+    """Return the symmetric strain ``[3, 3]`` of one Voigt component.
+
+    Args:
+        component: 0 to 5 for xx yy zz yz xz xy.
+        size: The Voigt strain: for a shear the engineering strain, twice the element
+            of the tensor.
+    """
+    i, j = VOIGT[component]
+    strain = np.zeros((3, 3))
+    strain[i, j] += size / 2.0
+    strain[j, i] += size / 2.0
+    return strain
+
+
+def strained(atoms: Atoms, strain: FloatArray) -> Atoms:
+    """Return the structure deformed by ``1 + strain``, scaled positions kept.
+
+    Args:
+        atoms: The structure; it is not changed.
+        strain: ``[3, 3]`` symmetric (Biot) strain.
+    """
+    deformed = atoms.copy()
+    deformed.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return deformed
+
+
+def to_voigt(stress: FloatArray) -> FloatArray:
+    """Return the six components xx yy zz yz xz xy of a symmetric ``[3, 3]`` tensor."""
+    return np.array([(stress[i, j] + stress[j, i]) / 2.0 for i, j in VOIGT])
+
+
+def _no_symmetry(atoms: Atoms) -> DataError:
+    return DataError(
+        explain(
+            "the symmetry of the structure could not be found",
+            got=atoms.get_chemical_formula(),
+            wanted="a periodic crystal without overlapping atoms",
+            fix="look at the structure, or change symprec",
+        )
+    )
