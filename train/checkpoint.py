@@ -87,7 +87,9 @@ def unpack_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor]) -
         ArtifactError: the checkpoint belongs to a potential of another shape.
     """
     prefix = f"{name}/"
-    state = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
+    state = {
+        k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)
+    }
     try:
         module.load_state_dict(state)
     except RuntimeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,12 @@ SCAN_TYPES = ("IsolatedAtom", "*_eos", "*_elastic", "dimer")
 """Config types that are scans of one coordinate: kept whole, for training."""
 
 
-def _check(ok: bool, name: str, got: object, wanted: str) -> None:  # noqa: FBT001
+def check(ok: bool, name: str, got: object, wanted: str) -> None:
+    """Refuse a setting unless `ok`.
+
+    Raises:
+        ConfigError: the message names the setting.
+    """
     if not ok:
         raise ConfigError(explain(f"wrong value for {name}", got=got, wanted=wanted))
 
@@ -68,14 +72,14 @@ class HeadData:
 
     def __post_init__(self) -> None:
         where = f"head {self.name!r}"
-        _check(bool(self.name.strip()), "heads: name", self.name, "a name")
-        _check(bool(self.level.strip()), f"{where}: level", self.level, "a level")
-        _check(bool(self.files), f"{where}: files", self.files, "at least one file")
+        check(bool(self.name.strip()), "heads: name", self.name, "a name")
+        check(bool(self.level.strip()), f"{where}: level", self.level, "a level")
+        check(bool(self.files), f"{where}: files", self.files, "at least one file")
         for name in ("weight", "energy_weight", "forces_weight", "stress_weight"):
             value = getattr(self, name)
-            _check(value >= 0, f"{where}: {name}", value, "at least 0")
+            check(value >= 0, f"{where}: {name}", value, "at least 0")
         if self.quota is not None:
-            _check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")
+            check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,8 @@ class SplitSettings:
         test_fraction: fraction of the geometries for the final test.
         keep_in_train: patterns of config_type that are never held out.
         min_stratum: config types with fewer geometries than this stay in training.
+        min_validation: geometries that each head holds out for validation at least, as
+            long as they are not more than a quarter of those that may be held out.
         seed: changes the draw.
     """
 
@@ -137,12 +143,13 @@ class SplitSettings:
     test_fraction: float = 0.0
     keep_in_train: tuple[str, ...] = SCAN_TYPES
     min_stratum: int = 2
+    min_validation: int = 4
     seed: int = 0
 
     def __post_init__(self) -> None:
         both = self.validation_fraction + self.test_fraction
         ok = min(self.validation_fraction, self.test_fraction) >= 0 and both < 1
-        _check(ok, "split fractions", both, "at least 0 and together below 1")
+        check(ok, "split fractions", both, "at least 0 and together below 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +183,10 @@ class LossSettings:
         for name in ("energy", "forces", "stress"):
             weight = getattr(self, f"{name}_weight")
             delta = getattr(self, f"{name}_delta")
-            _check(weight >= 0, f"loss: {name}_weight", weight, "at least 0")
-            _check(delta > 0, f"loss: {name}_delta", delta, "more than 0")
+            check(weight >= 0, f"loss: {name}_weight", weight, "at least 0")
+            check(delta > 0, f"loss: {name}_delta", delta, "more than 0")
         for pattern, weight in self.config_type_weights.items():
-            _check(weight >= 0, f"loss: weight of {pattern}", weight, "at least 0")
+            check(weight >= 0, f"loss: weight of {pattern}", weight, "at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +207,11 @@ class SamplingSettings:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        _check(self.batch_frames > 0, "batch_frames", self.batch_frames, "at least 1")
-        _check(self.max_atoms > 0, "max_atoms", self.max_atoms, "at least 1")
-        _check(self.temperature > 0, "temperature", self.temperature, "more than 0")
+        check(self.batch_frames > 0, "batch_frames", self.batch_frames, "at least 1")
+        check(self.max_atoms > 0, "max_atoms", self.max_atoms, "at least 1")
+        check(self.temperature > 0, "temperature", self.temperature, "more than 0")
         steps = self.steps_per_epoch
-        _check(steps is None or steps > 0, "steps_per_epoch", steps, "at least 1")
+        check(steps is None or steps > 0, "steps_per_epoch", steps, "at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,11 +249,11 @@ class OptimizerSettings:
     follow_clock: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
-        _check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 <= decay < 1")
-        _check(self.clip_norm >= 0, "clip_norm", self.clip_norm, "at least 0")
-        _check(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
-        _check(0 < self.plateau_factor < 1, "plateau_factor", self.plateau_factor, "0-1")
+        check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+        check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 <= decay < 1")
+        check(self.clip_norm >= 0, "clip_norm", self.clip_norm, "at least 0")
+        check(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
+        check(0 < self.plateau_factor < 1, "plateau_factor", self.plateau_factor, "0-1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,9 +292,9 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name in ("max_steps", "validate_every", "checkpoint_every"):
             value = getattr(self, name)
-            _check(value > 0, f"run: {name}", value, "at least 1")
-        _check(self.max_minutes >= 0, "run: max_minutes", self.max_minutes, ">= 0")
-        _check(self.threads >= 0, "run: threads", self.threads, "at least 0")
+            check(value > 0, f"run: {name}", value, "at least 1")
+        check(self.max_minutes >= 0, "run: max_minutes", self.max_minutes, ">= 0")
+        check(self.threads >= 0, "run: threads", self.threads, "at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,74 +327,6 @@ class TrainConfig:
         check_heads(self.heads)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewHead(HeadData):
-    """A head to add to a potential.
-
-    Attributes:
-        start_from: the existing head whose readout the new one starts from.
-    """
-
-    start_from: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaySettings:
-    """What keeps the old heads in their place.
-
-    Attributes:
-        fraction: share of the frames of a batch that belongs to the old heads together.
-        max_frames: most replay frames of one head; 0 means all.
-        drift_limit: stop when the force error of an old head has grown by more than
-            this fraction of its RMS force (0.02 is two percent points).
-    """
-
-    fraction: float = 0.5
-    max_frames: int = 0
-    drift_limit: float = 0.02
-
-    def __post_init__(self) -> None:
-        _check(0 <= self.fraction < 1, "replay: fraction", self.fraction, "0 to 1")
-        _check(self.max_frames >= 0, "replay: max_frames", self.max_frames, ">= 0")
-        _check(self.drift_limit >= 0, "replay: drift_limit", self.drift_limit, ">= 0")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinetuneConfig:
-    """Multi-head replay post-training: keep every head of a potential, add some.
-
-    Attributes:
-        base: the potential to start from; ``model:base`` is the shipped one.
-        output: folder for the results.
-        heads: the heads to add, and their data.
-        replay_heads: data of heads that the potential has.
-        replay: how strongly the old heads are held.
-        split: what is held out.
-        loss: what is minimised.
-        sampling: how batches are drawn.
-        optimizer: how the weights move.
-        run: how long and on what.
-        limits: what the reader refuses.
-    """
-
-    base: Path
-    output: Path
-    heads: tuple[NewHead, ...]
-    replay_heads: tuple[HeadData, ...] = ()
-    replay: ReplaySettings = field(default_factory=ReplaySettings)
-    split: SplitSettings = field(default_factory=SplitSettings)
-    loss: LossSettings = field(default_factory=LossSettings)
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    optimizer: OptimizerSettings = field(
-        default_factory=lambda: OptimizerSettings(learning_rate=1e-3)
-    )
-    run: RunSettings = field(default_factory=RunSettings)
-    limits: ReaderLimits = field(default_factory=ReaderLimits)
-
-    def __post_init__(self) -> None:
-        check_heads((*self.heads, *self.replay_heads))
-
-
 def check_heads(heads: tuple[HeadData, ...]) -> None:
     """Refuse an empty list of heads and names used twice.
 
@@ -395,11 +334,6 @@ def check_heads(heads: tuple[HeadData, ...]) -> None:
         ConfigError: as above.
     """
     names = [head.name for head in heads]
-    _check(bool(names), "heads", names, "at least one head")
+    check(bool(names), "heads", names, "at least one head")
     twice = sorted({name for name in names if names.count(name) > 1})
-    _check(not twice, "heads", f"{', '.join(twice)} twice", "different names")
-
-
-def replace_heads(config: TrainConfig, heads: tuple[HeadData, ...]) -> TrainConfig:
-    """Return a copy of `config` with other heads."""
-    return dataclasses.replace(config, heads=heads)
+    check(not twice, "heads", f"{', '.join(twice)} twice", "different names")

@@ -81,7 +81,7 @@ class ErrorTable:
         widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
         return "\n".join(
             "  ".join(
-                cell.ljust(width) if k < 2 else cell.rjust(width)  # noqa: PLR2004
+                cell.ljust(width) if k < 2 else cell.rjust(width)
                 for k, (cell, width) in enumerate(zip(line, widths, strict=True))
             ).rstrip()
             for line in lines

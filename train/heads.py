@@ -49,9 +49,7 @@ def fit_heads(
     waiting = list(heads)
     while waiting:
         ready = [
-            h
-            for h in waiting
-            if h.reference_like is None or h.reference_like in fitted
+            h for h in waiting if h.reference_like is None or h.reference_like in fitted
         ]
         if not ready:
             head = waiting[0]
@@ -89,7 +87,7 @@ def force_scale(frames: Sequence[Frame]) -> float:
     """Return the RMS force component, eV/Å; 1 when there is no force to measure."""
     parts = [f.forces.ravel() for f in frames if f.forces is not None and f.n_atoms > 1]
     rms = float(np.sqrt(np.mean(np.concatenate(parts) ** 2))) if parts else 0.0
-    return rms if rms > 1e-3 else 1.0  # noqa: PLR2004  (eV/Å: crystals at rest)
+    return rms if rms > 1e-3 else 1.0
 
 
 def _fit_head(

@@ -206,8 +206,7 @@ class Trainer:
             raise TrainingInterruptedError(
                 explain(
                     f"stopped by {stop.reason} after step {step}",
-                    fix="the same command resumes from "
-                    f"{self.job.output / CHECKPOINT}",
+                    fix=f"the same command resumes from {self.job.output / CHECKPOINT}",
                 )
             )
         if step % run.checkpoint_every == 0:
@@ -219,7 +218,9 @@ class Trainer:
         if not self.job.validation:
             self._keep(math.nan)
             return
-        rows = by_head(table_of(item_residuals(self.average.module, self.job.validation)))
+        rows = by_head(
+            table_of(item_residuals(self.average.module, self.job.validation))
+        )
         score = total_score(rows, run)
         self.plateau.update(score, self.job.optimizer)
         accepted = self.job.guard.accepts(rows)

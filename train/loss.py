@@ -59,7 +59,9 @@ def force_delta(forces: Tensor, delta: float) -> Tensor:
     return result
 
 
-def batch_loss(batch: Batch, prediction: Prediction, settings: LossSettings) -> LossTerms:
+def batch_loss(
+    batch: Batch, prediction: Prediction, settings: LossSettings
+) -> LossTerms:
     """Return the loss of a batch.
 
     With weights ``w`` (head x config_type x property) and ``h`` the Huber function:

@@ -13,7 +13,8 @@ from lamplighter.train.config import HeadData, SplitSettings
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.limits import ReaderLimits
 from lamplighter.train.data.reader import read_frames
-from lamplighter.train.data.split import split_frames
+from lamplighter.train.data.split import Split, split_frames
+from lamplighter.train.finetune_config import NewHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ def prepare(
     """Return the frames of all heads, read, checked and split.
 
     Geometries are held out together in all heads that hold out a part of their files.
+    New heads come after the others, so that adding one does not move a frame that a
+    base model was judged on into training.
 
     Raises:
         DataError: a file is unusable, or a head has the same uid twice.
@@ -80,7 +83,7 @@ def prepare(
     reader = _Reader(limits)
     files = {head.name: reader.read(head, head.files) for head in heads}
     shared = [h for h in heads if not h.validation_files]
-    parts = split_frames([f for h in shared for f in files[h.name]], split)
+    parts = _split(shared, files, split)
     result = []
     for head in heads:
         validation = reader.read(head, head.validation_files)
@@ -119,6 +122,22 @@ class _Reader:
             self.hashes[path.name] = sha256_file(path)
         _check_unique(head, frames)
         return frames
+
+
+def _split(
+    heads: Sequence[HeadData], files: Mapping[str, list[Frame]], settings: SplitSettings
+) -> Split:
+    """Divide the frames of existing heads, then those of new heads."""
+    new = {h.name for h in heads if isinstance(h, NewHead)}
+    old_frames = [f for h in heads if h.name not in new for f in files[h.name]]
+    new_frames = [f for h in heads if h.name in new for f in files[h.name]]
+    old = split_frames(old_frames, settings)
+    added = split_frames(new_frames, settings, fixed=old)
+    return Split(
+        train=old.train + added.train,
+        validation=old.validation + added.validation,
+        test=old.test + added.test,
+    )
 
 
 def _of(head: HeadData, frames: Sequence[Frame]) -> list[Frame]:

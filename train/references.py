@@ -88,7 +88,7 @@ def _isolated(frames: Sequence[Frame]) -> dict[str, Reference]:
             element=element, energy=frame.energy, origin="isolated atom"
         )
         first = found.setdefault(element, (reference, frame))
-        if abs(first[0].energy - frame.energy) > 1e-6:  # noqa: PLR2004  (eV)
+        if abs(first[0].energy - frame.energy) > 1e-6:
             raise DataError(
                 explain(
                     f"{frame.source}: a second {element} atom of head {frame.head!r} "
@@ -118,7 +118,11 @@ def _fit(
     fixed = _counts(frames, list(known)) @ np.array([r.energy for r in known.values()])
     target = (energies - fixed) / sizes - design @ start
     null = _null_space(design)
-    free = [e for e, row in zip(unknown, null, strict=True) if np.abs(row).max(initial=0) > 1e-6]  # noqa: PLR2004
+    free = [
+        e
+        for e, row in zip(unknown, null, strict=True)
+        if np.abs(row).max(initial=0) > 1e-6
+    ]
     if free and prior is None:
         raise DataError(
             explain(

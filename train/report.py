@@ -86,7 +86,9 @@ def _plot_heads(
         axes.legend(frameon=False, title="validation, head")
 
 
-def _mark_chosen(all_axes: Sequence[Axes], records: Sequence[Mapping[str, Any]]) -> None:
+def _mark_chosen(
+    all_axes: Sequence[Axes], records: Sequence[Mapping[str, Any]]
+) -> None:
     ends = [r for r in records if r["event"] == "end"]
     if not ends or ends[-1]["best_step"] < 0:
         return

@@ -102,7 +102,9 @@ class HeadSampler:
         """The frame at a position of the endless sequence of shuffled passes."""
         frames = self._frames[head]
         turn, place = divmod(position, len(frames))
-        return frames[int(self._rng("pass", head, turn).permutation(len(frames))[place])]
+        return frames[
+            int(self._rng("pass", head, turn).permutation(len(frames))[place])
+        ]
 
     def _deal(self, drawn: Sequence[int], number: int) -> list[list[int]]:
         """Largest first, each to the batch with the fewest pairs that has room."""
@@ -154,8 +156,7 @@ class HeadSampler:
 
     def _fitting_batch(self) -> int:
         mean = sum(
-            share
-            * float(np.mean([self._costs[k].n_atoms for k in self._frames[head]]))
+            share * float(np.mean([self._costs[k].n_atoms for k in self._frames[head]]))
             for head, share in self.shares.items()
         )
         fitting = int(FILL * self._settings.max_atoms / mean)

@@ -7,20 +7,16 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from ase.data import atomic_numbers
 
 from lamplighter.console import info, table
-from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential, PotentialConfig, torch_dtype
 from lamplighter.train.config import ModelSettings, RunSettings, TrainConfig
 from lamplighter.train.data.dataset import Item, make_items
 from lamplighter.train.data.frame import Frame
-from lamplighter.train.errors_table import COLUMNS
-from lamplighter.train.evaluation import table_of
 from lamplighter.train.heads import FittedHead, fit_heads
 from lamplighter.train.job import Job
 from lamplighter.train.loop import Trainer
@@ -55,7 +51,7 @@ def train(config: TrainConfig) -> TrainResult:
     fitted = fit_heads(config.heads, {h.head.name: h.train for h in data.heads})
     potential = _new_potential(config, data, fitted)
     references = reference_record(fitted)
-    announce(config, data, potential)
+    announce(config.run, data, potential)
     config.output.mkdir(parents=True, exist_ok=True)
     write_json(config.output / "config.json", to_mapping(config))
     job = Job(
@@ -158,12 +154,10 @@ def _elements(frames: Sequence[Frame]) -> tuple[str, ...]:
 
 def reference_record(fitted: Sequence[FittedHead]) -> dict[str, Any]:
     """Return E0 with origin and uncertainty (eV) by head, for log and provenance."""
-    return {
-        f.spec.name: [dataclasses.asdict(r) for r in f.references] for f in fitted
-    }
+    return {f.spec.name: [dataclasses.asdict(r) for r in f.references] for f in fitted}
 
 
-def announce(config: TrainConfig, data: PreparedData, potential: Potential) -> None:
+def announce(run: RunSettings, data: PreparedData, potential: Potential) -> None:
     """Show the heads, their data and the size of the potential."""
     n_weights = sum(p.numel() for p in potential.parameters())
     rows = [
@@ -178,4 +172,4 @@ def announce(config: TrainConfig, data: PreparedData, potential: Potential) -> N
         for h in data.heads
     ]
     columns = ("head", "level", "train", "validation", "test", "scale eV/Å")
-    table(rows, columns, title=f"{n_weights} weights, {config.run.dtype}")
+    table(rows, columns, title=f"{n_weights} weights, {run.dtype}")

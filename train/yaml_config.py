@@ -87,7 +87,9 @@ def to_mapping(config: object) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -133,7 +135,7 @@ def _convert(hint: Any, value: Any, where: str, folder: Path) -> Any:
 
 def _sequence(args: tuple[Any, ...], value: Any, where: str, folder: Path) -> Any:
     items = value if isinstance(value, (list, tuple)) else [value]
-    if len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004  (tuple[item, ...])
+    if len(args) == 2 and args[1] is Ellipsis:
         kinds = [args[0]] * len(items)
     elif len(args) == len(items):
         kinds = list(args)

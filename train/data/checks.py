@@ -85,7 +85,7 @@ def _check_geometry(frame: Frame) -> None:
             got=sorted(set(frame.numbers.tolist())),
             wanted="chemical symbols",
         )
-    if any(frame.pbc) and abs(np.linalg.det(frame.cell)) < 1e-3:  # noqa: PLR2004
+    if any(frame.pbc) and abs(np.linalg.det(frame.cell)) < 1e-3:
         _refuse(
             frame,
             "Lattice",
@@ -217,7 +217,7 @@ def _check_hartree(frames: list[Frame], path: Path) -> None:
         ]
         atoms = np.array([sum(_HARTREE_ATOMS[z] for z in f.numbers) for f in group])
         energies = np.array([f.energy for f in group])
-        heavy = any(f.numbers.max() > 2 for f in group)  # noqa: PLR2004
+        heavy = any(f.numbers.max() > 2 for f in group)
         if heavy and np.allclose(energies, -atoms, rtol=0.03, atol=0.05):
             raise DataError(
                 explain(

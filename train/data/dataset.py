@@ -127,9 +127,7 @@ def _item(
     dtype: torch.dtype,
     device: str,
 ) -> Item:
-    graph = graph_from_atoms(frame.atoms(), config, head).to(
-        dtype=dtype, device=device
-    )
+    graph = graph_from_atoms(frame.atoms(), config, head).to(dtype=dtype, device=device)
     forces = torch.zeros(frame.n_atoms, 3, dtype=dtype, device=device)
     stress = torch.zeros(1, 3, 3, dtype=dtype, device=device)
     if frame.forces is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -27,30 +27,36 @@ class Split:
     test: tuple[Frame, ...]
 
 
-def split_frames(frames: Sequence[Frame], settings: SplitSettings) -> Split:
+def split_frames(
+    frames: Sequence[Frame],
+    settings: SplitSettings,
+    *,
+    fixed: Split | None = None,
+) -> Split:
     """Return `frames` divided by geometry (uid), stratified by config_type.
 
     Within a config_type the geometries are ordered by a hash of their uid and the first
     ones are held out. The number is the fraction of the stratum, rounded up or down by a
     hash of its name so that small strata are not all rounded the same way. No count or
     order of other config types matters.
+
+    Args:
+        frames: frames of all heads together.
+        settings: fractions and exceptions.
+        fixed: frames divided before; a geometry that they hold stays on its side.
     """
+    known = fixed or Split(train=(), validation=(), test=())
+    validation = {f.uid for f in known.validation}
+    test = {f.uid for f in known.test}
+    decided = validation | test | {f.uid for f in known.train}
     strata: dict[str, set[str]] = defaultdict(set)
     for frame in frames:
-        strata[frame.config_type].add(frame.uid)
-    validation: set[str] = set()
-    test: set[str] = set()
+        if frame.uid not in decided:
+            strata[frame.config_type].add(frame.uid)
     for name, uids in strata.items():
-        if len(uids) < settings.min_stratum or is_any(name, settings.keep_in_train):
-            continue
-        order = sorted(uids, key=lambda uid: _fraction(settings.seed, "uid", uid))
-        n_test = _count(settings.test_fraction, len(order), settings.seed, f"t:{name}")
-        n_validation = _count(
-            settings.validation_fraction, len(order), settings.seed, f"v:{name}"
-        )
-        n_validation = min(n_validation, len(order) - n_test - 1)
-        test.update(order[:n_test])
-        validation.update(order[n_test : n_test + max(n_validation, 0)])
+        if len(uids) >= settings.min_stratum and not _is_kept(name, settings):
+            _draw(name, uids, settings, validation, test)
+    _top_up(frames, settings, decided | test, validation)
     return Split(
         train=tuple(f for f in frames if f.uid not in validation | test),
         validation=tuple(f for f in frames if f.uid in validation),
@@ -58,9 +64,51 @@ def split_frames(frames: Sequence[Frame], settings: SplitSettings) -> Split:
     )
 
 
-def is_any(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a config_type matches one of the patterns."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _draw(
+    name: str,
+    uids: set[str],
+    settings: SplitSettings,
+    validation: set[str],
+    test: set[str],
+) -> None:
+    """Move a part of a stratum into `validation` and `test`."""
+    seed = settings.seed
+    order = _shuffled(uids, seed)
+    n_test = _count(settings.test_fraction, len(order), seed, f"t:{name}")
+    n_validation = _count(settings.validation_fraction, len(order), seed, f"v:{name}")
+    n_validation = max(min(n_validation, len(order) - n_test - 1), 0)
+    test.update(order[:n_test])
+    validation.update(order[n_test : n_test + n_validation])
+
+
+def _top_up(
+    frames: Sequence[Frame],
+    settings: SplitSettings,
+    decided: set[str],
+    validation: set[str],
+) -> None:
+    """Hold out more geometries of heads that would be judged on too few."""
+    if settings.validation_fraction == 0:
+        return
+    for head in dict.fromkeys(f.head for f in frames):
+        eligible = {
+            f.uid
+            for f in frames
+            if f.head == head and not _is_kept(f.config_type, settings)
+        }
+        wanted = min(settings.min_validation, len(eligible) // 4)
+        missing = wanted - len(eligible & validation)
+        free = _shuffled(eligible - validation - decided, settings.seed)
+        validation.update(free[: max(missing, 0)])
+
+
+def _is_kept(name: str, settings: SplitSettings) -> bool:
+    """Whether a config_type is never held out."""
+    return any(fnmatchcase(name, pattern) for pattern in settings.keep_in_train)
+
+
+def _shuffled(uids: set[str], seed: int) -> list[str]:
+    return sorted(uids, key=lambda uid: _fraction(seed, "uid", uid))
 
 
 def _count(fraction: float, size: int, seed: int, name: str) -> int:
