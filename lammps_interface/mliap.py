@@ -4,7 +4,8 @@ LAMMPS hands over its atoms as rows: the owned atoms of this rank first, then th
 ghosts, copies of atoms that other ranks, or periodic images, own. Pairs run from an
 owned centre i to any row j. A message-passing potential needs the features of the
 ghosts after every layer; their owners send them (`LammpsExchange`), and the gradient
-travels back the same way, so that energies and forces do not depend on the number of ranks.
+travels back the same way, so that energies and forces do not depend on the number of
+ranks.
 """
 
 from __future__ import annotations
@@ -111,29 +112,41 @@ class MliapModel:
 
     def evaluate(self, data: PairData) -> list[int]:
         """Do `compute_forces` and return the width of each forward exchange made."""
-        rows = _Rows.of(data)
+        wide = self._is_wide(data)
+        rows = _Rows.of(data, wide=wide)
         graph = _graph(data, rows, self._potential)
-        exchange = self._exchange(data, rows)
-        energies, gradients = pair_gradients(self._potential, graph, exchange)
-        exchange.finish()
+        exchange = LammpsExchange(data, rows.kept)
+        if wide:
+            energies, gradients = _owned_gradients(self._potential, graph, rows.n_owned)
+        else:
+            energies, gradients = pair_gradients(self._potential, graph, exchange)
+            exchange.finish()
         _hand_over(data, rows, energies, gradients)
         return exchange.widths
 
-    def _exchange(self, data: PairData, rows: _Rows) -> LammpsExchange:
-        """Return the exchange with the ghosts' owners; a single layer never uses it."""
-        if self.header.n_layers == 1:
-            return LammpsExchange(data, rows.kept)
-        if not callable(getattr(data, "forward_exchange", None)):
-            raise EngineError(
-                explain(
-                    "this LAMMPS has no exchange of ghost features, which a potential "
-                    f"of {self.header.n_layers} layers needs",
-                    got="a plain ML-IAP build without KOKKOS",
-                    wanted="the pair style that Lamplighter installs, or mliap/kk",
-                    fix="run the lmp of the environment where lamplighter is installed",
-                )
+    def _is_wide(self, data: PairData) -> bool:
+        """Say whether ghosts are evaluated here instead of being asked for.
+
+        This is the way of a LAMMPS without exchange, ``unified FILE 1``: the list has
+        the neighbours of ghosts too, and ``comm_modify cutoff`` must reach over as many
+        cutoffs as there are layers.
+        """
+        can_exchange = callable(getattr(data, "forward_exchange", None))
+        if can_exchange or self.header.n_layers == 1:
+            return False
+        if data.natomneigh > data.nlistatoms or data.ntotal == data.nlocal:
+            return True
+        n_layers, cutoff = self.header.n_layers, self.header.cutoff
+        raise EngineError(
+            explain(
+                "this LAMMPS has no exchange of ghost features, which a potential "
+                f"of {n_layers} layers needs",
+                got="a plain ML-IAP build and FLAG 0",
+                wanted="the pair style that Lamplighter installs, or mliap/kk",
+                fix="run the lmp of the environment where lamplighter is installed, or "
+                f"use FLAG 1 with comm_modify cutoff {n_layers * cutoff:g} plus skin",
             )
-        return LammpsExchange(data, rows.kept)
+        )
 
 
 class LammpsExchange:
@@ -206,41 +219,65 @@ class _Exchange(torch.autograd.Function):
         return link.send_back(gradient), None
 
 
+def _owned_gradients(
+    potential: Potential, graph: Graph, n_owned: int
+) -> tuple[Tensor, Tensor]:
+    """Return energies [n_owned] with E0, and dE/d rij of the owned atoms' energy."""
+    vectors = graph.pair_vectors.detach().requires_grad_()
+    with torch.enable_grad():
+        energies = potential(graph.with_pair_vectors(vectors))[:n_owned]
+        (gradients,) = torch.autograd.grad(
+            energies.sum(), vectors, materialize_grads=True
+        )
+    reference = potential.reference_energies(graph)[:n_owned]
+    return energies.detach().to(torch.float64) + reference, gradients
+
+
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """Which rows and pairs of LAMMPS the potential sees: those with an element.
 
     Attributes:
         species: element index of every kept row.
-        n_own: kept owned atoms; they come first.
+        n_owned: kept owned atoms; they come first.
+        n_centers: rows at which pairs may start; more than `n_owned` if ghosts are
+            evaluated here.
         kept: row numbers of the kept rows, None when that is all of them.
         new: for each row of LAMMPS its number among the kept rows, or -1.
         pairs: numbers of the kept pairs, None when that is all of them in order.
     """
 
     species: Tensor
-    n_own: int
+    n_owned: int
+    n_centers: int
     kept: Tensor | None
     new: Tensor | None
     pairs: Tensor | None
 
     @classmethod
-    def of(cls, data: PairData) -> _Rows:
+    def of(cls, data: PairData, *, wide: bool) -> _Rows:
         """Sort out the rows and pairs of this step."""
         species = _integers(data.elems, data.ntotal)
         centers = _integers(data.pair_i, data.npairs)
+        neighbors = _integers(data.pair_j, data.npairs)
         mapped = species >= 0
+        wanted = mapped[centers] & mapped[neighbors]
+        if not wide:  # pairs of ghost centres (FLAG 1) are their owners' affair
+            wanted &= centers < data.nlocal
+        found = torch.nonzero(wanted).flatten()
+        if bool(wanted.all()) and bool((centers[1:] >= centers[:-1]).all()):
+            pairs = None
+        else:
+            pairs = found[torch.argsort(centers[found], stable=True)]
         if bool(mapped.all()):
-            ordered = bool((centers[1:] >= centers[:-1]).all())
-            pairs = None if ordered else torch.argsort(centers, stable=True)
-            return cls(species, data.nlocal, None, None, pairs)
+            n_centers = data.ntotal if wide else data.nlocal
+            return cls(species, data.nlocal, n_centers, None, None, pairs)
         kept = torch.nonzero(mapped).flatten()
         new = torch.full_like(species, -1)
         new[kept] = torch.arange(len(kept))
-        neighbors = _integers(data.pair_j, data.npairs)
-        pairs = torch.nonzero(mapped[centers] & mapped[neighbors]).flatten()
-        pairs = pairs[torch.argsort(centers[pairs], stable=True)]
-        return cls(species[kept], int(mapped[: data.nlocal].sum()), kept, new, pairs)
+        n_owned = int(mapped[: data.nlocal].sum())
+        n_centers = len(kept) if wide else n_owned
+        return cls(species[kept], n_owned, n_centers, kept, new, pairs)
 
 
 def _graph(data: PairData, rows: _Rows, potential: Potential) -> Graph:
@@ -258,7 +295,7 @@ def _graph(data: PairData, rows: _Rows, potential: Potential) -> Graph:
         centers=centers,
         neighbors=neighbors,
         species=rows.species,
-        frames=torch.zeros(rows.n_own, dtype=torch.int64),
+        frames=torch.zeros(rows.n_centers, dtype=torch.int64),
         heads=torch.zeros(1, dtype=torch.int64),
     )
 
@@ -271,7 +308,7 @@ def _hand_over(
     data.energy = float(energies.sum())
     if rows.new is not None:
         spread = energies.new_zeros(data.ntotal)
-        spread[rows.kept[: rows.n_own]] = energies  # type: ignore[index]
+        spread[rows.kept[: rows.n_owned]] = energies  # type: ignore[index]
         energies = spread
     listed = _integers(data.iatoms, data.natomneigh)[: data.nlistatoms]
     _set_atom_energies(data, energies[listed].numpy())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from lamplighter.errors import EngineError
 from lamplighter.lammps_interface import bundle
@@ -169,6 +170,59 @@ def test_exchange_is_its_own_adjoint(structures, rng):
         float((back * a.detach()).sum())
     )
     np.testing.assert_array_equal(back[rank.nlocal :], 0.0)
+
+
+class WideRank:
+    """A plain LAMMPS, ``unified FILE 1``: neighbours of ghosts, but no exchange."""
+
+    def __init__(self, atoms: Atoms, cutoff: float, reach: float):
+        _, j, shift = neighbor_list("ijS", atoms, reach)
+        images = np.unique(np.column_stack([j, shift])[shift.any(axis=1)], axis=0)
+        n = len(atoms)
+        self.owner = np.concatenate([np.arange(n), images[:, 0]])
+        shifts = np.concatenate([np.zeros((n, 3)), images[:, 1:]])
+        positions = atoms.positions[self.owner] + shifts @ atoms.cell.array
+        rows = Atoms(atoms.symbols[self.owner], positions)
+        self.pair_i, self.pair_j, self.rij = neighbor_list("ijD", rows, cutoff)
+        self.elems = np.array([ELEMENTS.index(s) for s in rows.symbols], np.int32)
+        self.nlocal = self.nlistatoms = n
+        self.ntotal = self.natomneigh = len(rows)
+        self.npairs = len(self.pair_i)
+        self.iatoms = np.arange(self.ntotal)
+        self.energy, self.eatoms = 0.0, np.zeros(n)
+        self.folded = np.zeros((n, 3))
+
+    def update_pair_forces(self, fij):
+        np.add.at(self.folded, self.owner[self.pair_i], fij)
+        np.subtract.at(self.folded, self.owner[self.pair_j], fij)
+
+
+@pytest.mark.parametrize("label", ["rattled", "slab", "isolated Mg"])
+def test_neighbours_of_ghosts_in_place_of_an_exchange(mliap, structures, label):
+    rank = WideRank(structures[label], cutoff=4.0, reach=8.0)
+    wanted = rank_of(structures[label])
+    mliap.compute_forces(rank)
+    mliap.compute_forces(wanted)
+    assert rank.energy == pytest.approx(wanted.energy, abs=1e-9)
+    np.testing.assert_allclose(rank.eatoms, wanted.eatoms, atol=1e-9)
+    np.testing.assert_allclose(rank.folded, wanted.forces(), atol=1e-9)
+
+
+def test_exchange_wins_over_neighbours_of_ghosts(mliap, structures):
+    """FLAG 1 where an exchange exists: pairs of ghost centres are left out."""
+    wanted, rank = (CountingRank(structures["rattled"], 4.0, ELEMENTS) for _ in "ab")
+    ghosts = np.arange(rank.nlocal, rank.ntotal, dtype=np.int32)
+    rank.iatoms = np.concatenate([rank.iatoms, ghosts])
+    rank.natomneigh = rank.ntotal
+    rank.pair_i = np.concatenate([rank.pair_i, ghosts])
+    rank.pair_j = np.concatenate([rank.pair_j, ghosts[::-1]])
+    rank.rij = np.concatenate([rank.rij, np.ones((len(ghosts), 3))])
+    rank.npairs += len(ghosts)
+    mliap.compute_forces(rank)
+    mliap.compute_forces(wanted)
+    assert rank.energy == pytest.approx(wanted.energy, abs=1e-9)
+    np.testing.assert_allclose(rank.forces(), wanted.forces(), atol=1e-9)
+    assert (rank.n_forward, rank.n_reverse) == (1, 1)
 
 
 def test_lammps_without_exchange_is_refused(mliap, structures):
