@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ase.data import chemical_symbols
@@ -77,7 +76,7 @@ def finetune(config: FinetuneConfig) -> TrainResult:
         config,
     )
     _check_elements(data, base)
-    fitted = [_new_head(config, head, data, base) for head in config.heads]
+    fitted = [_new_head(head, data, base) for head in config.heads]
     potential = add_heads(
         base,
         [(f.spec, h.start_from) for f, h in zip(fitted, config.heads, strict=True)],
@@ -167,9 +166,7 @@ def _with_replay_limit(data: PreparedData, config: FinetuneConfig) -> PreparedDa
     return dataclasses.replace(data, heads=heads)
 
 
-def _new_head(
-    config: FinetuneConfig, head: NewHead, data: PreparedData, base: Potential
-) -> FittedHead:
+def _new_head(head: NewHead, data: PreparedData, base: Potential) -> FittedHead:
     """E0 from the data; scale of the head whose readout it starts from."""
     (own,) = [h.train for h in data.heads if h.head.name == head.name]
     start = base.config.head(head.start_from)

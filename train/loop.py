@@ -7,6 +7,8 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -134,7 +136,7 @@ class Trainer:
         batch = make_batch([self.job.train[k] for k in indices])
         self.optimizer.zero_grad(set_to_none=True)
         loss = compute_loss(self.potential, batch, self.job.loss)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        loss.total.backward()
         norm = clip_gradients(self.parameters, settings.clip_norm)
         self._check_finite(loss, norm)
         self.optimizer.step()
@@ -321,6 +323,6 @@ def _strict(values: dict[str, float]) -> dict[str, float | str]:
     }
 
 
-def _loose(values: Mapping[str, float | str]) -> dict[str, float]:
+def _loose(values: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `_strict`."""
     return {k: float(v) if isinstance(v, str) else v for k, v in values.items()}

@@ -39,7 +39,7 @@ class LossTerms:
 
 
 def huber(difference: Tensor, delta: Tensor | float) -> Tensor:
-    """Return x^2/2 where \\|x\\| < delta and delta (\\|x\\| - delta/2) beyond.
+    """Return x^2/2 where abs(x) < delta and delta (abs(x) - delta/2) beyond.
 
     Args:
         difference: any shape.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lamplighter.model import Potential
 from lamplighter.train.config import OptimizerSettings
 
 
@@ -78,25 +79,26 @@ def rate_factor(
 
 
 class MovingAverage:
-    """An exponential average of the weights of a module, in a module of its own."""
+    """An exponential average of the weights of a potential, in one of its own."""
 
-    def __init__(self, average: nn.Module, decay: float) -> None:
+    def __init__(self, average: Potential, decay: float) -> None:
         """Keep the average in the parameters of `average`.
 
         Args:
-            average: a module of the same shape; its weights are the starting point.
+            average: a potential of the same shape; its weights are the starting point.
             decay: weight of the past in each update; 0 follows the weights exactly.
         """
         self.module = average.requires_grad_(requires_grad=False)
         self._decay = decay
 
     @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
+    def update(self, module: Potential, step: int) -> None:
         """Move the average towards the weights of `module`.
 
         The decay grows with the step, ``min(decay, (1 + step) / (10 + step))``, so that
         the random start is forgotten quickly.
         """
         decay = min(self._decay, (1.0 + step) / (10.0 + step))
-        mine, theirs = list(self.module.parameters()), list(module.parameters())
-        torch._foreach_lerp_(mine, theirs, 1.0 - decay)  # noqa: SLF001  (one kernel call)
+        mine: list[Tensor] = list(self.module.parameters())
+        theirs: list[Tensor] = list(module.parameters())
+        torch._foreach_lerp_(mine, theirs, 1.0 - decay)

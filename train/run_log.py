@@ -40,11 +40,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the records of a log; a last line that was cut off is left out."""
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            records.append(json.loads(line))
-    return records
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def finite(value: Any) -> Any:

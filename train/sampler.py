@@ -1,7 +1,7 @@
 """Which frames a batch holds: shares per head, equal cost, the same after a restart.
 
-The draw is a pure function of (seed, epoch): nothing has to be remembered but the number
-of the epoch and of the batch in it.
+The draw is a pure function of (seed, epoch): nothing has to be remembered but the
+number of the epoch and of the batch in it.
 """
 
 from __future__ import annotations

@@ -113,24 +113,26 @@ def _convert(hint: Any, value: Any, where: str, folder: Path) -> Any:
         return _convert(hint, value, where, folder)
     if origin is typing.Literal:
         if value not in args:
-            _refuse(where, value, f"one of {', '.join(map(str, args))}")
+            raise _refusal(where, value, f"one of {', '.join(map(str, args))}")
         return value
     if origin is tuple:
         return _sequence(args, value, where, folder)
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            _refuse(where, value, "a mapping, key: value")
-        return {
-            str(k): _convert(args[1], v, f"{where}: {k}", folder)
-            for k, v in value.items()
-        }
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            _refuse(where, value, "a mapping, key: value")
-        return from_mapping(
-            typing.cast("type[Any]", hint), value, where=where, folder=folder
-        )
+    if origin is dict or dataclasses.is_dataclass(hint):
+        return _mapping(hint, value, where, folder)
     return _scalar(hint, value, where, folder)
+
+
+def _mapping(hint: Any, value: Any, where: str, folder: Path) -> Any:
+    """A dataclass, or a dictionary from text to one type of value."""
+    if not isinstance(value, Mapping):
+        raise _refusal(where, value, "a mapping, key: value")
+    if dataclasses.is_dataclass(hint):
+        cls = typing.cast("type[Any]", hint)
+        return from_mapping(cls, value, where=where, folder=folder)
+    kind = typing.get_args(hint)[1]
+    return {
+        str(k): _convert(kind, v, f"{where}: {k}", folder) for k, v in value.items()
+    }
 
 
 def _sequence(args: tuple[Any, ...], value: Any, where: str, folder: Path) -> Any:
@@ -140,7 +142,7 @@ def _sequence(args: tuple[Any, ...], value: Any, where: str, folder: Path) -> An
     elif len(args) == len(items):
         kinds = list(args)
     else:
-        _refuse(where, value, f"{len(args)} values")
+        raise _refusal(where, value, f"{len(args)} values")
     return tuple(
         _convert(kind, item, f"{where}[{n}]", folder)
         for n, (kind, item) in enumerate(zip(kinds, items, strict=True))
@@ -159,8 +161,7 @@ def _scalar(hint: Any, value: Any, where: str, folder: Path) -> Any:
     if hint is str and isinstance(value, str):
         return value
     wanted = {bool: "true or false", int: "an integer", str: "text"}
-    _refuse(where, value, wanted.get(hint, getattr(hint, "__name__", str(hint))))
-    return None
+    raise _refusal(where, value, wanted.get(hint, getattr(hint, "__name__", str(hint))))
 
 
 def _float(value: Any, where: str) -> float:
@@ -171,8 +172,7 @@ def _float(value: Any, where: str) -> float:
             return float(value)
         except ValueError:
             pass
-    _refuse(where, value, "a number")
-    return 0.0
+    raise _refusal(where, value, "a number")
 
 
 def _path(value: str, folder: Path) -> Path:
@@ -182,7 +182,7 @@ def _path(value: str, folder: Path) -> Path:
     return folder / Path(value).expanduser()
 
 
-def _refuse(where: str, value: object, wanted: str) -> typing.NoReturn:
-    raise ConfigError(
+def _refusal(where: str, value: object, wanted: str) -> ConfigError:
+    return ConfigError(
         explain(f"wrong value for {where}", got=repr(value), wanted=wanted)
     )

@@ -17,7 +17,7 @@ from lamplighter.units import GPA_PER_EV_A3, HARTREE_IN_EV
 
 MAX_ATOMIC_NUMBER = len(covalent_radii) - 1
 THOMAS_FERMI_EV = 20.92
-"""Leading term 0.7687 Z^(7/3) hartree of an atom's energy, in eV: an upper bound of |E|.
+"""Leading term 0.7687 Z^(7/3) hartree of an atom's energy, eV: an upper bound of |E|.
 
 Source: L. H. Thomas (1927), E. Fermi (1927); numerical prefactor from E. H. Lieb,
 Rev. Mod. Phys. 53, 603 (1981).

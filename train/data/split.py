@@ -36,9 +36,9 @@ def split_frames(
     """Return `frames` divided by geometry (uid), stratified by config_type.
 
     Within a config_type the geometries are ordered by a hash of their uid and the first
-    ones are held out. The number is the fraction of the stratum, rounded up or down by a
-    hash of its name so that small strata are not all rounded the same way. No count or
-    order of other config types matters.
+    ones are held out. The number is the fraction of the stratum, rounded up or down by
+    a hash of its name so that small strata are not all rounded the same way. No count
+    or order of other config types matters.
 
     Args:
         frames: frames of all heads together.
@@ -57,6 +57,7 @@ def split_frames(
         if len(uids) >= settings.min_stratum and not _is_kept(name, settings):
             _draw(name, uids, settings, validation, test)
     _top_up(frames, settings, decided | test, validation)
+    _keep_elements(frames, decided, validation, test)
     return Split(
         train=tuple(f for f in frames if f.uid not in validation | test),
         validation=tuple(f for f in frames if f.uid in validation),
@@ -100,6 +101,22 @@ def _top_up(
         missing = wanted - len(eligible & validation)
         free = _shuffled(eligible - validation - decided, settings.seed)
         validation.update(free[: max(missing, 0)])
+
+
+def _keep_elements(
+    frames: Sequence[Frame], decided: set[str], validation: set[str], test: set[str]
+) -> None:
+    """Take geometries back that hold the only training atoms of an element of a head."""
+    for head in dict.fromkeys(f.head for f in frames):
+        own = [f for f in frames if f.head == head]
+        held = validation | test
+        known = {int(z) for f in own if f.uid not in held for z in f.numbers}
+        for frame in own:
+            elements = {int(z) for z in frame.numbers}
+            if frame.uid in held - decided and not elements <= known:
+                known |= elements
+                validation.discard(frame.uid)
+                test.discard(frame.uid)
 
 
 def _is_kept(name: str, settings: SplitSettings) -> bool:
