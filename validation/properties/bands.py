@@ -6,7 +6,9 @@ that the two are compared at the same wave vectors in the same basis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -104,7 +106,10 @@ def _general_path(phonons: Phonopy) -> BandPath:
 
     cell = phonons.primitive
     structure = Structure(cell.cell, cell.symbols, cell.scaled_positions)
-    standard = HighSymmKpath(structure, symprec=1e-4)
+    with warnings.catch_warnings():
+        # It says that the orientation differs; the next lines carry the path over.
+        warnings.filterwarnings("ignore", "The input structure does not match")
+        standard = HighSymmKpath(structure, symprec=1e-4)
     basis = standard.prim.lattice.matrix @ np.linalg.inv(cell.cell)
     if np.abs(basis - np.rint(basis)).max() > 1e-3:  # noqa: PLR2004 - 0.1 % of a vector
         raise DataError(
@@ -207,20 +212,32 @@ def corner_frequencies(phonons: Phonopy, path: BandPath) -> dict[str, FloatArray
     }
 
 
-def longitudinal_optical(
-    phonons: Phonopy, born: Mapping[str, Any], direction: Sequence[float] = (1, 0, 0)
-) -> float:
-    """Return the highest frequency in THz at Γ, approached along `direction`.
+@contextmanager
+def with_charges(phonons: Phonopy, born: Mapping[str, Any] | None) -> Iterator[Phonopy]:
+    """Give `phonons` the non-analytical term of Born charges inside a ``with`` block.
 
-    The non-analytical term is made of Born charges and a dielectric tensor; where these
-    come from DFT, the result is the model's forces with DFT's electrostatics.
+    Where the charges come from DFT, the longitudinal optical branch is the forces' with
+    DFT's electrostatics. Without charges nothing changes.
 
     Source: Pick, Cohen, Martin, Phys. Rev. B 1, 910 (1970).
     """
-    polar = phonons.replicate(log_level=0)
-    polar.force_constants = phonons.force_constants
-    polar.nac_params = dict(born)
-    result = polar.run_qpoints([[0, 0, 0]], nac_q_direction=list(direction))
+    if born is None:
+        yield phonons
+        return
+    before = phonons.nac_params
+    phonons.nac_params = dict(born)
+    try:
+        yield phonons
+    finally:
+        phonons.nac_params = before
+
+
+def longitudinal_optical(
+    phonons: Phonopy, born: Mapping[str, Any], direction: Sequence[float] = (1, 0, 0)
+) -> float:
+    """Return the highest frequency in THz at Γ, approached along `direction`."""
+    with with_charges(phonons, born):
+        result = phonons.run_qpoints([[0, 0, 0]], nac_q_direction=list(direction))
     return float(np.max(result.frequencies))
 
 

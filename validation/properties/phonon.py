@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
+from phonopy import Phonopy
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
@@ -243,19 +244,15 @@ def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any]]:
     if born is not None:
         longitudinal = analysis.longitudinal_optical(phonons, born)
         values["frequency_Gamma_LO"] = Quantity(value=longitudinal, unit="THz")
-        phonons.nac_params = dict(born)
-    spectrum = analysis.run_spectrum(
-        phonons,
-        mesh=settings.mesh,
-        temperature=settings.temperature,
-        imaginary_below=-settings.imaginary,
-    )
+    with analysis.with_charges(phonons, born):
+        spectrum = _spectrum(phonons, settings)
+        arrays = _band_arrays(phonons, path, settings.n_points)
     lowest = min(spectrum.lowest, *(_lowest(name, f) for name, f in corners.items()))
     values["frequency_lowest"] = Quantity(
         value=lowest, unit="THz", error=work.first.noise
     )
     values |= _spectrum_values(spectrum, settings)
-    arrays = _band_arrays(phonons, path, settings.n_points) | {
+    arrays |= {
         "dos_frequencies": spectrum.frequencies,
         "dos": spectrum.density,
         "corners": corners,
@@ -263,6 +260,15 @@ def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any]]:
     if work.reference is not None:
         arrays |= _reference_arrays(work.reference, path, born, settings)
     return values, arrays
+
+
+def _spectrum(phonons: Phonopy, settings: PhononSettings) -> analysis.Spectrum:
+    return analysis.run_spectrum(
+        phonons,
+        mesh=settings.mesh,
+        temperature=settings.temperature,
+        imaginary_below=-settings.imaginary,
+    )
 
 
 def _lowest(label: str, frequencies: FloatArray) -> float:
@@ -305,9 +311,7 @@ def _spectrum_values(
 
 
 def _band_arrays(
-    phonons: Any,  # noqa: ANN401 - phonopy's class, untyped
-    path: analysis.BandPath,
-    n_points: int,
+    phonons: Phonopy, path: analysis.BandPath, n_points: int
 ) -> dict[str, Any]:
     found = analysis.run_bands(phonons, path, n_points=n_points)
     return {
@@ -329,12 +333,9 @@ def _reference_arrays(
     """Return the reference's bands at the model's wave vectors."""
     phonons = reference.phonons()
     corners = analysis.corner_frequencies(phonons, path)
-    if born is not None:
-        phonons.nac_params = dict(born)
-    found = analysis.run_bands(phonons, path, n_points=settings.n_points)
-    spectrum = analysis.run_spectrum(
-        phonons, mesh=settings.mesh, temperature=settings.temperature
-    )
+    with analysis.with_charges(phonons, born):
+        found = analysis.run_bands(phonons, path, n_points=settings.n_points)
+        spectrum = _spectrum(phonons, settings)
     return {
         "reference_label": str(reference.level),
         "reference_frequencies": found.frequencies,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import phonopy
 from ase import Atoms
+from phonopy.file_IO import parse_BORN
 from phonopy.structure.atoms import PhonopyAtoms
 
 from lamplighter.errors import ConfigError, explain
@@ -49,34 +51,33 @@ class ForceSet:
     def phonons(self) -> phonopy.Phonopy:
         """Return phonopy's object with symmetrised force constants, without charges.
 
-        Every file is named, since phonopy otherwise picks up a ``FORCE_SETS`` or
-        ``BORN`` that happens to lie in the current directory.
+        The object is made once and shared: leave it as it is.
         """
-        folder = FOLDER / self.material
-        forces = str(folder / self.forces_file) if self.forces_file else None
-        return phonopy.load(
-            str(folder / self.structure_file),
-            force_sets_filename=forces,
-            primitive_matrix=_CENTRING[self.material],
-            is_nac=False,
-            symmetrize_fc=True,
-            log_level=0,
-        )
+        return _load(self)
 
     def born_charges(self) -> Mapping[str, Any] | None:
         """Return phonopy's ``nac_params`` (Born charges, dielectric tensor), or None."""
         if not self.born_file:
             return None
-        folder = FOLDER / self.material
-        loaded = phonopy.load(
-            str(folder / self.structure_file),
-            primitive_matrix=_CENTRING[self.material],
-            born_filename=str(folder / self.born_file),
-            produce_fc=False,
-            log_level=0,
+        born: Mapping[str, Any] = parse_BORN(
+            _load(self).primitive, filename=str(FOLDER / self.material / self.born_file)
         )
-        params: Mapping[str, Any] | None = loaded.nac_params
-        return params
+        return born
+
+
+@cache
+def _load(item: ForceSet) -> phonopy.Phonopy:
+    # Every file is named, since phonopy otherwise picks up a FORCE_SETS or BORN that
+    # happens to lie in the current directory.
+    folder = FOLDER / item.material
+    return phonopy.load(
+        str(folder / item.structure_file),
+        force_sets_filename=str(folder / item.forces_file) if item.forces_file else None,
+        primitive_matrix=_CENTRING[item.material],
+        is_nac=False,
+        symmetrize_fc=True,
+        log_level=0,
+    )
 
 
 # Spelled out: phonopy warns when "auto" finds a matrix other than the identity.

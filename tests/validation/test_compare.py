@@ -1,0 +1,232 @@
+"""The verdict on a number: which references count, and how much is allowed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lamplighter.errors import DataError
+from lamplighter.validation.compare import (
+    Threshold,
+    compare,
+    default_thresholds,
+    load_thresholds,
+    threshold_for,
+    worst,
+)
+from lamplighter.validation.engines.base import EngineInfo
+from lamplighter.validation.properties.base import Check, PropertyResult, Quantity
+from lamplighter.validation.refs import Level, load_references
+from lamplighter.validation.refs.loader import ReferenceValue, Source
+
+
+def reference(**updates):
+    return replace(
+        ReferenceValue(
+            quantity="lattice_constant",
+            material="MgO",
+            structure="rocksalt",
+            space_group=225,
+            value=4.0,
+            unit="Å",
+            level=Level(kind="dft", functional="PBE"),
+            source=Source(text="somebody"),
+            licence="fact",
+            obtained="quoted",
+            verified=True,
+        ),
+        **updates,
+    )
+
+
+def result(value=4.0, *, quantity="lattice_constant", unit="Å", level="PBE", checks=()):
+    info = EngineInfo(
+        kind="ase", name="ase", model="m", extra={"level_of_theory": level}
+    )
+    return PropertyResult.conclude(
+        "bulk",
+        "MgO",
+        info,
+        method={},
+        checks=list(checks),
+        values={quantity: Quantity(value=value, unit=unit)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (4.0, "pass"),
+        (4.019, "pass"),
+        (3.981, "pass"),
+        (4.021, "warn"),
+        (4.039, "warn"),
+        (4.041, "fail"),
+        (3.959, "fail"),
+    ],
+)
+def test_lattice_constant_may_be_off_by_one_percent(value, verdict):
+    (found,) = compare(result(value), [reference()])
+    assert found.verdict == verdict
+    assert found.delta == pytest.approx(value - 4.0)
+    assert found.relative == pytest.approx(value / 4.0 - 1)
+    assert found.tolerance == pytest.approx(0.04)
+    assert found.tolerance_text == "±1 %"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "limit"),
+    [
+        ("lattice_constant", 0.01),
+        ("bulk_modulus", 0.15),
+        ("frequency_Gamma_TO", 0.10),
+        ("frequency_X_1", 0.10),
+        ("frequency_L_3", 0.10),
+        ("surface_energy_100", 0.25),
+    ],
+)
+def test_built_in_limits_are_those_of_the_first_release(quantity, limit):
+    threshold = threshold_for(quantity)
+    assert threshold is not None
+    assert threshold.kind == "relative"
+    assert threshold.fail == limit
+
+
+def test_every_primary_reference_has_a_threshold():
+    for record in load_references("MgO"):
+        if record.role == "primary":
+            assert threshold_for(record.quantity) is not None, record.quantity
+
+
+def test_another_functional_an_experiment_and_a_second_source_only_inform():
+    records = [
+        reference(level=Level(kind="dft", functional="PBEsol")),
+        reference(level=Level(kind="experiment", temperature_K=300.0)),
+        reference(role="secondary"),
+    ]
+    found = compare(result(9.0), records)
+    assert [item.verdict for item in found] == ["info"] * 3
+    assert found[0].note == "the model is PBE, the reference PBEsol"
+    assert found[1].note == "an experiment: for information"
+    assert found[2].note == "stands beside the primary reference"
+    assert all(item.tolerance is None for item in found)
+    assert worst(found) == "info"
+
+
+def test_without_a_level_of_theory_nothing_is_judged():
+    (found,) = compare(result(9.0, level=""), [reference()])
+    assert (found.verdict, found.note) == (
+        "info",
+        "the model's level of theory is not known",
+    )
+    (found,) = compare(result(9.0, level=""), [reference()], level_of_theory="pbe")
+    assert found.verdict == "fail"
+
+
+def test_unverified_reference_says_so():
+    (found,) = compare(result(), [reference(verified=False)])
+    assert (found.verdict, found.note) == ("pass", "the reference is not verified")
+
+
+def test_quantity_without_a_threshold_informs():
+    found = compare(
+        result(quantity="colour", unit=""), [reference(quantity="colour", unit="")]
+    )
+    assert found[0].verdict == "info"
+    assert found[0].note == "no threshold for this quantity"
+
+
+def test_other_materials_and_quantities_are_left_out():
+    records = [reference(material="NaCl"), reference(quantity="bulk_modulus")]
+    assert compare(result(), records) == []
+
+
+def test_invalid_result_fails_with_the_reason():
+    broken = Check(name="relaxation", ok=False, text="not converged in 300 steps")
+    records = [
+        reference(),
+        reference(role="secondary"),
+        reference(quantity="frequency_X_1"),
+        reference(level=Level(kind="experiment")),
+    ]
+    (found,) = compare(result(checks=[broken]), records)
+    assert found.verdict == "fail"
+    assert found.value is None
+    assert found.note == "invalid bulk calculation: not converged in 300 steps"
+    assert worst([found]) == "fail"
+
+
+def test_a_soft_check_does_not_hide_the_numbers():
+    soft = Check(name="thickness", ok=False, hard=False)
+    (found,) = compare(result(checks=[soft]), [reference()])
+    assert found.verdict == "pass"
+
+
+def test_units_must_agree():
+    with pytest.raises(DataError, match="units of lattice_constant differ; got: nm"):
+        compare(result(unit="nm"), [reference()])
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(0.0, "pass"), (5.0, "pass"), (-0.04, "pass"), (-0.3, "fail")]
+)
+def test_imaginary_modes_fail_where_the_reference_has_none(value, verdict):
+    record = reference(quantity="frequency_lowest", value=0.0, unit="THz")
+    (found,) = compare(result(value, quantity="frequency_lowest", unit="THz"), [record])
+    assert found.verdict == verdict
+    assert found.relative is None
+
+
+def test_own_thresholds_replace_the_built_in_ones():
+    loose = Threshold(quantity="lattice*", kind="absolute", warn=1.0, fail=2.0)
+    (found,) = compare(result(5.5), [reference()], [loose])
+    assert (found.verdict, found.tolerance_text) == ("warn", "±2 Å")
+
+
+def test_worst_orders_the_verdicts():
+    good, bad = compare(result(4.0), [reference()]), compare(result(9.0), [reference()])
+    assert worst(good) == "pass"
+    assert worst([*good, *bad]) == "fail"
+    assert worst([]) == "info"
+
+
+def test_comparison_is_json():
+    (found,) = compare(result(4.1), [reference()])
+    record = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert record["reference"] == 4.0
+    assert record["level"] == "PBE"
+    assert record["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("format: 2\nthresholds: []", "is no file of thresholds"),
+        ("- 1", "is no file of thresholds"),
+        ("a: [", "cannot read thresholds"),
+        (
+            "format: 1\nthresholds: [{quantity: a, kind: relative, warn: 1}]",
+            r"threshold 1: wrong keys; got: \['kind', 'quantity', 'warn'\]",
+        ),
+        (
+            "format: 1\nthresholds: [{quantity: a, kind: other, warn: 1, fail: 2}]",
+            "unknown kind of threshold for a; got: other",
+        ),
+        (
+            "format: 1\nthresholds: [{quantity: a, kind: relative, warn: 2, fail: 1}]",
+            "threshold of a is out of order",
+        ),
+    ],
+)
+def test_threshold_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "t.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_thresholds(path)
+
+
+def test_default_thresholds_are_read_once():
+    assert default_thresholds() is default_thresholds()
+    assert len(default_thresholds()) > 5
