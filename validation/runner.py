@@ -30,6 +30,7 @@ from lamplighter.validation.open_engines import ModelCard, engines, read_card
 from lamplighter.validation.properties.base import Check, PropertyResult
 from lamplighter.validation.refs import ReferenceValue, load_file, load_references
 from lamplighter.validation.refs import materials as known_materials
+from lamplighter.validation.relax import RelaxSettings, relax_crystal
 from lamplighter.validation.store import Store
 from lamplighter.validation.suite import MaterialSpec, SuiteConfig
 
@@ -147,7 +148,7 @@ def load_all_references(config: SuiteConfig) -> tuple[ReferenceValue, ...]:
     for source in config.references:
         if source == "builtin":
             for name in sorted(names & set(known_materials())):
-                found += load_references(name)
+                found += load_references(name, unverified="use")
         else:
             found += [r for r in load_file(source) if r.material in names]
     return tuple(found)
@@ -239,7 +240,7 @@ class _Work:
 
 
 def relaxed_start(crystal: Atoms, engine: Engine) -> Atoms:
-    """Return the conventional cell of a crystal at the engine's minimum.
+    """Return a crystal at the engine's minimum.
 
     It is relaxed further than any property asks for, so that every property finds it
     converged.
@@ -247,19 +248,18 @@ def relaxed_start(crystal: Atoms, engine: Engine) -> Atoms:
     Raises:
         CheckFailedError: the relaxation did not converge or changed the crystal.
     """
-    module = importlib.import_module("lamplighter.validation.properties.crystal")
-    relaxed = module.relaxed_crystal(module.conventional(crystal), engine, fmax=2e-5)
-    if relaxed.failed:
+    settings = RelaxSettings(fmax=2e-5, max_stress=2e-4)
+    relaxed = relax_crystal(crystal, engine, settings)
+    if not relaxed.ok:
         problems = "; ".join(c.text or c.name for c in relaxed.checks if not c.ok)
         raise CheckFailedError(
             explain(
-                f"{crystal.get_chemical_formula()} cannot be relaxed with this potential",
+                f"{crystal.get_chemical_formula()} does not relax with this potential",
                 got=problems,
                 fix="train the potential on data of this crystal",
             )
         )
-    atoms: Atoms = relaxed.atoms
-    return atoms
+    return relaxed.atoms
 
 
 def _broken(

