@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import spglib
@@ -273,10 +274,8 @@ def _bare(atoms: Atoms) -> Atoms:
     )
 
 
-def _drive(
-    target: Atoms | FrechetCellFilter, done: Callable[[], bool], max_steps: int
-) -> tuple[bool, int]:
-    """Step until ``done``; return whether that happened, and the steps."""
+def _drive(target: Any, done: Callable[[], bool], max_steps: int) -> tuple[bool, int]:
+    """Step atoms or a cell filter until ``done``; return whether it was, and steps."""
     optimiser = BFGS(target, logfile=None)
     # A threshold of zero leaves the verdict to `done`, which knows units and parts.
     for _ in optimiser.irun(fmax=0.0, steps=max_steps):

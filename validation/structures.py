@@ -83,7 +83,7 @@ def strained(atoms: Atoms, strain: FloatArray) -> Atoms:
         atoms: The structure; it is not changed.
         strain: ``[3, 3]`` symmetric (Biot) strain.
     """
-    deformed = atoms.copy()
+    deformed: Atoms = atoms.copy()
     deformed.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
     return deformed
 

@@ -76,7 +76,7 @@ class ElasticSettings:
         max_size_effect: Largest relative difference between the two strain sizes.
     """
 
-    strains: tuple[float, float] = (0.0025, 0.005)
+    strains: tuple[float, ...] = (0.0025, 0.005)
     fmax: float = 1e-4
     max_stress: float = 1e-3
     max_steps: int = 300
@@ -121,11 +121,11 @@ def run(
     """Return the elastic constants of a crystal.
 
     Values, in GPa and in the standard crystal axes: ``C11``, ``C12``, ``C44`` (all
-    non-zero ``C_ij`` unless cubic) and the same with ``_clamped``, ``bulk_modulus_VRH``,
-    ``shear_modulus``, ``young_modulus``; without unit ``poisson_ratio``,
-    ``anisotropy_universal``, ``anisotropy_zener``. Arrays: ``C``, ``C_clamped``,
-    ``C_error``, ``strains``, ``stress_relaxed``, ``stress_clamped`` and ``curves`` for a
-    plot.
+    non-zero ``C_ij`` unless cubic), the same with ``_clamped``, ``bulk_modulus_VRH``,
+    ``bulk_modulus_reuss``, ``shear_modulus``, ``young_modulus``; without unit
+    ``poisson_ratio``, ``anisotropy_universal``, ``anisotropy_zener``. Arrays: ``C``,
+    ``C_clamped``, ``C_error``, ``strains``, ``stress_relaxed``, ``stress_clamped`` and
+    ``curves`` for a plot.
 
     Args:
         structure: Any cell of the crystal; it is relaxed first.
@@ -334,7 +334,7 @@ def _differences(data: FloatArray, sizes: FloatArray) -> tuple[FloatArray, Float
 
 
 def _extrapolated(
-    small: FloatArray, large: FloatArray, strains: tuple[float, float]
+    small: FloatArray, large: FloatArray, strains: tuple[float, ...]
 ) -> FloatArray:
     """Return Richardson's extrapolation of central differences to zero strain."""
     weight = (strains[1] / strains[0]) ** 2

@@ -98,7 +98,7 @@ def deviation(a: FloatArray, b: FloatArray) -> float:
 
 
 def born_eigenvalues(matrix: FloatArray) -> FloatArray:
-    """Return the six eigenvalues in GPa, ascending; all positive: the crystal is stable.
+    """Return the six eigenvalues in GPa, ascending; a stable crystal has none below 0.
 
     Source: M. Born, Proc. Camb. Phil. Soc. 36, 160 (1940); Mouhat and Coudert, Phys.
     Rev. B 90, 224104 (2014).

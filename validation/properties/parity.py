@@ -1,0 +1,437 @@
+"""Parity: the deployed engine gives the model's numbers, sign, unit and order included.
+
+Two families of tests on each structure. *Between* the engines: energy, per-atom
+energies, forces, stress. *Within* the deployed engine: forces and stress are the
+derivatives of its energy (finite differences along random directions, which mix every
+component with its own weight), per-atom energies add up, and nothing changes under
+translation, rotation and a new order of the atoms.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+
+from lamplighter.errors import ConfigError, EngineError, explain
+from lamplighter.files import atomic_path
+from lamplighter.units import GPA_PER_EV_A3
+from lamplighter.validation.engines.base import WANT_ALL, Engine, FloatArray, Result
+from lamplighter.validation.properties.base import (
+    Check,
+    PropertyResult,
+    Quantity,
+    at_most,
+)
+from lamplighter.validation.properties.crystal import material_name
+from lamplighter.validation.structures import VOIGT, strained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerances:
+    """What two evaluations of the same model may differ by.
+
+    Attributes:
+        energy: eV per atom; also for each per-atom energy in eV, and for their sum.
+        forces: eV/Å, largest component.
+        stress: GPa, largest component.
+        slope: eV/Å, force against finite differences along a unit direction.
+        strain_slope: GPa, stress against finite differences along a unit strain.
+        displacement: Å, step of the finite differences of the energy.
+        strain: Step of the finite differences by strain.
+    """
+
+    energy: float
+    forces: float
+    stress: float
+    slope: float
+    strain_slope: float
+    displacement: float
+    strain: float
+
+
+FLOAT64 = Tolerances(
+    energy=1e-9,
+    forces=1e-8,
+    stress=1e-6,
+    slope=1e-5,
+    strain_slope=1e-4,
+    displacement=1.5e-3,
+    strain=3e-4,
+)
+FLOAT32 = Tolerances(
+    energy=1e-5,
+    forces=1e-3,
+    stress=0.05,
+    slope=2e-2,
+    strain_slope=0.5,
+    displacement=2e-2,
+    strain=5e-3,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParitySettings:
+    """What is compared, and how tightly.
+
+    Attributes:
+        tolerances: ``None`` takes those of the less precise engine's dtype.
+        directions: Random directions of the finite differences per structure; 0 skips
+            them.
+        invariances: Whether translation, rotation and permutation are tried.
+        failures: Folder that receives each failing structure as extended XYZ, with the
+            forces of both engines; ``None`` saves nothing.
+        seed: Of directions, rotations and permutations.
+    """
+
+    tolerances: Tolerances | None = None
+    directions: int = 2
+    invariances: bool = True
+    failures: Path | None = None
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        """Refuse a negative count."""
+        if self.directions < 0:
+            raise ConfigError(
+                explain(
+                    "parity setting 'directions'",
+                    got=self.directions,
+                    wanted="0 or more",
+                    fix="0 skips finite differences",
+                )
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One quantity of the parity table.
+
+    Attributes:
+        key: Name in records.
+        label: Name for people.
+        unit: Of value and limit.
+        limit: Largest value that passes.
+    """
+
+    key: str
+    label: str
+    unit: str
+    limit: float
+
+
+def tolerances_for(*engines: Engine) -> Tolerances:
+    """Return the tolerances of the least precise of some engines.
+
+    Raises:
+        ConfigError: If an engine names another dtype than float32 and float64.
+    """
+    kinds = {engine.info.dtype for engine in engines}
+    if not kinds <= {"float32", "float64"}:
+        raise ConfigError(
+            explain(
+                "no tolerances for this precision",
+                got=", ".join(sorted(kinds)),
+                wanted="float32 or float64",
+                fix="pass ParitySettings(tolerances=...)",
+            )
+        )
+    return FLOAT32 if "float32" in kinds else FLOAT64
+
+
+def columns(t: Tolerances, settings: ParitySettings) -> list[Column]:
+    """Return the columns of the table, in order."""
+    found = [
+        Column(key="energy", label="ΔE", unit="eV/atom", limit=t.energy),
+        Column(key="energies", label="Δe per atom", unit="eV", limit=t.energy),
+        Column(key="forces", label="ΔF", unit="eV/Å", limit=t.forces),
+        Column(key="stress", label="Δσ", unit="GPa", limit=t.stress),
+        Column(key="sum", label="Σe − E", unit="eV/atom", limit=t.energy),
+    ]
+    if settings.directions:
+        found += [
+            Column(key="slope", label="F + dE/dx", unit="eV/Å", limit=t.slope),
+            Column(key="strain", label="σ − dE/Vdε", unit="GPa", limit=t.strain_slope),
+        ]
+    if settings.invariances:
+        found += [
+            Column(key=key, label=key, unit="of ΔE, ΔF, Δσ limits", limit=1.0)
+            for key in ("translation", "rotation", "permutation")
+        ]
+    return found
+
+
+def run(
+    structures: Mapping[str, Atoms],
+    engine_a: Engine,
+    engine_b: Engine,
+    settings: ParitySettings | None = None,
+) -> PropertyResult:
+    """Compare two engines on structures.
+
+    Values: the largest deviation of each column over all structures. Arrays:
+    ``columns`` (``key``, ``label``, ``unit``, ``limit``) and ``rows`` (``structure``,
+    ``n_atoms``, ``values`` by key with ``None`` where a quantity does not exist,
+    ``verdict`` ``"pass"`` or ``"fail"``). A failed column makes the result invalid.
+
+    Args:
+        structures: Name -> structure.
+        engine_a: The reference, for example the model through ASE.
+        engine_b: The deployed engine; it is tested for consistency as well.
+        settings: What is compared.
+
+    Raises:
+        ConfigError: If there are no structures.
+    """
+    settings = settings or ParitySettings()
+    if not structures:
+        raise ConfigError(
+            explain(
+                "nothing to compare",
+                got="no structures",
+                wanted="one structure or more",
+                fix="use parity_structures of a crystal",
+            )
+        )
+    limits = settings.tolerances or tolerances_for(engine_a, engine_b)
+    table = columns(limits, settings)
+    rows: list[dict[str, Any]] = []
+    checks: list[Check] = []
+    for name, atoms in structures.items():
+        row, problem = _row(name, atoms, (engine_a, engine_b), settings, limits)
+        bad = problem is not None or any(_exceeds(row["values"], c) for c in table)
+        row["verdict"] = "fail" if bad else "pass"
+        rows.append(row)
+        if problem is not None:
+            checks.append(Check(name=f"evaluation of {name}", ok=False, text=problem))
+    worst = [_worst(column, rows) for column in table]
+    checks += [check for check, _ in worst]
+    return PropertyResult.conclude(
+        "parity",
+        material_name(next(iter(structures.values()))),
+        engine_b.info,
+        method={
+            **_method(settings),
+            "tolerances": dataclasses.asdict(limits),
+            "against": engine_a.info.to_dict(),
+        },
+        checks=checks,
+        values={
+            column.key: Quantity(value=value, unit=column.unit)
+            for column, (_, value) in zip(table, worst, strict=True)
+        },
+        arrays={"columns": [dataclasses.asdict(c) for c in table], "rows": rows},
+    )
+
+
+def _method(settings: ParitySettings) -> dict[str, Any]:
+    record = dataclasses.asdict(settings)
+    record["failures"] = None if settings.failures is None else str(settings.failures)
+    return record
+
+
+def _exceeds(values: Mapping[str, float | None], column: Column) -> bool:
+    value = values.get(column.key)
+    # Written so that a NaN fails.
+    return value is not None and not value <= column.limit
+
+
+def _worst(column: Column, rows: Sequence[Mapping[str, Any]]) -> tuple[Check, float]:
+    """Return the check of one column and its largest value."""
+    found = [
+        (row["values"][column.key], row["structure"])
+        for row in rows
+        if row["values"].get(column.key) is not None
+    ]
+    value, where = max(found, default=(0.0, "no structure"))
+    text = f"{column.label} in {column.unit}, largest in '{where}'"
+    return at_most(f"parity of {column.key}", value, column.limit, text), float(value)
+
+
+def _row(
+    name: str,
+    atoms: Atoms,
+    engines: tuple[Engine, Engine],
+    settings: ParitySettings,
+    limits: Tolerances,
+) -> tuple[dict[str, Any], str | None]:
+    """Return one row of the table, and what went wrong if an engine failed."""
+    row: dict[str, Any] = {"structure": name, "n_atoms": len(atoms), "values": {}}
+    rng = np.random.default_rng(settings.seed)
+    try:
+        a = engines[0].compute(atoms, WANT_ALL)
+        b = engines[1].compute(atoms, WANT_ALL)
+        values = _differences(a, b)
+        values["sum"] = (
+            None
+            if b.energies is None
+            else abs(b.energies.sum() - b.energy) / len(atoms)
+        )
+        if settings.directions:
+            values |= _derivatives(atoms, b, engines[1], settings, limits, rng)
+        if settings.invariances:
+            values |= _invariances(atoms, b, engines[1], limits, rng)
+    except EngineError as error:
+        _save(atoms, name, settings, {})
+        return row, str(error)
+    row["values"] = values
+    if any(_exceeds(values, column) for column in columns(limits, settings)):
+        forces = {"forces_reference": a.forces, "forces_deployed": b.forces}
+        _save(atoms, name, settings, forces)
+    return row, None
+
+
+def _differences(a: Result, b: Result) -> dict[str, float | None]:
+    """Return the deviations of two results for the same atoms in the same order."""
+    values: dict[str, float | None] = {
+        "energy": abs(a.energy - b.energy) / len(a.forces),
+        "forces": float(np.abs(a.forces - b.forces).max()),
+        "energies": None,
+        "stress": None,
+    }
+    if a.energies is not None and b.energies is not None:
+        values["energies"] = float(np.abs(a.energies - b.energies).max())
+    if a.stress is not None and b.stress is not None:
+        values["stress"] = float(np.abs(a.stress - b.stress).max()) * GPA_PER_EV_A3
+    return values
+
+
+def _derivatives(
+    atoms: Atoms,
+    result: Result,
+    engine: Engine,
+    settings: ParitySettings,
+    limits: Tolerances,
+    rng: np.random.Generator,
+) -> dict[str, float | None]:
+    """Return how far forces and stress are from derivatives of the energy."""
+    slope = 0.0
+    strain: float | None = None if result.stress is None else 0.0
+    for _ in range(settings.directions):
+        direction = _weights(rng, (len(atoms), 3))
+        moved = [_moved(atoms, s * limits.displacement * direction) for s in _STEPS]
+        numeric = _derivative(moved, engine, limits.displacement)
+        exact = -float(np.sum(result.forces * direction))
+        slope = max(slope, abs(numeric - exact))
+        if result.stress is None or strain is None:
+            continue
+        shape = _symmetric(_weights(rng, (6,)))
+        cells = [strained(atoms, s * limits.strain * shape) for s in _STEPS]
+        numeric = _derivative(cells, engine, limits.strain) / atoms.get_volume()
+        exact = float(np.sum(result.stress * shape))
+        strain = max(strain, abs(numeric - exact) * GPA_PER_EV_A3)
+    return {"slope": slope, "strain": strain}
+
+
+_STEPS = (-2.0, -1.0, 1.0, 2.0)
+
+
+def _weights(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """Return a random unit vector without small components.
+
+    Each component of a force then counts, and counts differently from its neighbours.
+    """
+    signs = rng.choice([-1.0, 1.0], size=shape)
+    weights = signs * rng.uniform(0.5, 1.5, size=shape)
+    return np.asarray(weights / np.linalg.norm(weights))
+
+
+def _symmetric(components: FloatArray) -> FloatArray:
+    """Return a symmetric ``[3, 3]`` tensor of norm 1 from six components."""
+    tensor = np.zeros((3, 3))
+    for (i, j), value in zip(VOIGT, components, strict=True):
+        tensor[i, j] = tensor[j, i] = value
+    return np.asarray(tensor / np.linalg.norm(tensor))
+
+
+def _derivative(structures: Sequence[Atoms], engine: Engine, step: float) -> float:
+    """Return the five-point derivative of the energy; its error is of fourth order."""
+    e = [r.energy for r in engine.compute_many(structures, ("energy", "forces"))]
+    return (e[0] - 8.0 * e[1] + 8.0 * e[2] - e[3]) / (12.0 * step)
+
+
+def _moved(atoms: Atoms, displacement: FloatArray) -> Atoms:
+    moved: Atoms = atoms.copy()
+    moved.set_positions(atoms.get_positions() + displacement, apply_constraint=False)
+    return moved
+
+
+def _invariances(
+    atoms: Atoms,
+    result: Result,
+    engine: Engine,
+    limits: Tolerances,
+    rng: np.random.Generator,
+) -> dict[str, float | None]:
+    """Return deviations under three operations, as fractions of the tolerances."""
+    shift = rng.normal(size=3) * 3.0
+    translated = engine.compute(
+        _moved(atoms, np.tile(shift, (len(atoms), 1))), WANT_ALL
+    )
+
+    rotation = _rotation(rng)
+    turned_atoms = atoms.copy()
+    turned_atoms.set_cell(atoms.cell.array @ rotation.T)
+    turned_atoms.set_positions(atoms.positions @ rotation.T, apply_constraint=False)
+    turned = engine.compute(turned_atoms, WANT_ALL)
+    rotated = dataclasses.replace(
+        turned,
+        forces=turned.forces @ rotation,
+        stress=None if turned.stress is None else rotation.T @ turned.stress @ rotation,
+    )
+
+    order = rng.permutation(len(atoms))
+    shuffled = engine.compute(atoms[order], WANT_ALL)
+    back = np.argsort(order)
+    permuted = dataclasses.replace(
+        shuffled,
+        forces=shuffled.forces[back],
+        energies=None if shuffled.energies is None else shuffled.energies[back],
+    )
+    return {
+        "translation": _fraction(result, translated, limits),
+        "rotation": _fraction(result, rotated, limits),
+        "permutation": _fraction(result, permuted, limits),
+    }
+
+
+def _fraction(a: Result, b: Result, limits: Tolerances) -> float:
+    """Return the largest deviation of two results in units of its tolerance."""
+    values = _differences(a, b)
+    scale = {
+        "energy": limits.energy,
+        "energies": limits.energy,
+        "forces": limits.forces,
+        "stress": limits.stress,
+    }
+    found = [value / scale[key] for key, value in values.items() if value is not None]
+    return float(np.max(found))
+
+
+def _rotation(rng: np.random.Generator) -> FloatArray:
+    """Return a random proper rotation ``[3, 3]`` with ``v_new = R @ v``."""
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    return np.asarray(q if np.linalg.det(q) > 0.0 else -q)
+
+
+def _save(
+    atoms: Atoms, name: str, settings: ParitySettings, arrays: Mapping[str, FloatArray]
+) -> None:
+    """Write a failing structure, so that it can be attached to a bug report."""
+    if settings.failures is None:
+        return
+    settings.failures.mkdir(parents=True, exist_ok=True)
+    copy = atoms.copy()
+    for key, values in arrays.items():
+        copy.new_array(key, values)
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+    with atomic_path(settings.failures / f"{slug}.extxyz") as temporary:
+        write(temporary, copy, format="extxyz")
