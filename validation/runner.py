@@ -163,6 +163,7 @@ class _Work:
         self._config = config
         self._store = store
         self._advance = advance
+        self._failures = store.folder.parent / "parity-failures"
         self.seconds: dict[str, float] = {}
 
     def parity(
@@ -171,9 +172,12 @@ class _Work:
         """Return the parity of the two engines."""
         first, second = opened
         settings = self._config.properties["parity"]
+        saving = settings
+        if settings.failures is None:
+            saving = dataclasses.replace(settings, failures=self._failures)
         structures = parity_structures(crystal)
         module = importlib.import_module("lamplighter.validation.properties.parity")
-        compute = partial(module.run, structures, first, second, settings)
+        compute = partial(module.run, structures, first, second, saving)
         path = self._store.path(
             "parity", material.name, second.info, settings, structures
         )

@@ -34,7 +34,7 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def path(
         self, name: str, material: str, engine: EngineInfo, settings: object, atoms: Any
@@ -60,7 +60,7 @@ class Store:
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
         words = (name, material, engine.name)
         safe = "_".join(re.sub(r"[^A-Za-z0-9.+-]", "-", word) for word in words)
-        return self._folder / f"{safe}_{digest}.json"
+        return self.folder / f"{safe}_{digest}.json"
 
     def load(self, path: Path) -> PropertyResult | None:
         """Return a finished result, or None when there is none that can be read."""
@@ -73,7 +73,7 @@ class Store:
 
     def save(self, path: Path, result: PropertyResult) -> None:
         """Keep a result."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         result.save(path)
 
 

@@ -304,6 +304,8 @@ def _build(
 
 def _converted(value: object, default: object, where: str) -> Any:
     """Return `value` in the type of the default of its field."""
+    if isinstance(value, Mapping):
+        _refuse(where, value, "a number, text or a list")
     if default is None or value is None:
         return tuple(value) if isinstance(value, list) else value
     if isinstance(default, bool):

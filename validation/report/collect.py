@@ -235,9 +235,15 @@ def _engine_cards(result: SuiteResult) -> list[dict[str, Any]]:
 
 
 def _parity(results: Sequence[PropertyResult]) -> dict[str, Any]:
-    """Return the parity matrix; see ``properties/parity.py`` for its arrays."""
-    columns: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
+    """Return the parity matrix of all materials."""
+    columns = results[0].arrays["columns"] if results else []
+    rows = [
+        {**row, "structure": f"{result.material}: {row['structure']}"}
+        if len(results) > 1
+        else row
+        for result in results
+        for row in result.arrays["rows"]
+    ]
     return {"columns": columns, "rows": rows}
 
 
