@@ -140,17 +140,25 @@ def finetune(config: Path, /) -> int:
 
 
 @app.command
-def evaluate(model: Path, files: list[Path], /, *, as_json: Json = False) -> int:
+def evaluate(
+    model: Path,
+    files: list[Path],
+    /,
+    *,
+    head: str | None = None,
+    as_json: Json = False,
+) -> int:
     """Errors of a potential on labelled files, per head and configuration type.
 
     Args:
         model: A potential (safetensors).
         files: Labelled structures: extended XYZ, plain or compressed with gzip.
+        head: Judge every frame with this head, whatever head the frame names.
         as_json: Write JSON instead of a table.
     """
     from lamplighter import commands
 
-    return commands.evaluate(model, files, as_json=as_json)
+    return commands.evaluate(model, files, head, as_json=as_json)
 
 
 @app.command

@@ -53,11 +53,13 @@ def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(record)
 
 
-def evaluate(model: Path, files: Sequence[Path], *, as_json: bool) -> int:
+def evaluate(
+    model: Path, files: Sequence[Path], head: str | None, *, as_json: bool
+) -> int:
     """Show the errors of a potential on labelled files."""
     from lamplighter import train as room
 
-    errors = room.evaluate(model, files)
+    errors = room.evaluate(model, files, head=head)
     info(_json(errors.to_json()) if as_json else errors.text())
     return DONE
 
@@ -140,11 +142,22 @@ def demo(output: Path) -> int:
 
 
 def validate_suite(suite: Path, output: Path) -> int:
-    """Run a suite and write its report."""
+    """Run a suite, write its report, show its tables."""
+    from lamplighter.validation.report import collect
+    from lamplighter.validation.report.html import write_report
     from lamplighter.validation.runner import run_suite
     from lamplighter.validation.suite import read_suite
 
     result = run_suite(read_suite(suite), output)
+    document = collect.suite_document(result)
+    page, _ = write_report(document, output)
+    if result.parity:
+        columns, rows = collect.parity_rows(document)
+        table(rows, columns, title="Parity")
+    columns, rows = collect.terminal_rows(document)
+    table(rows, columns, title="Physics")
+    info(document["verdict"]["headline"])
+    info(f"report: {page}")
     return result.exit_code
 
 
@@ -157,21 +170,21 @@ def parity(
     as_json: bool,
 ) -> int:
     """Compare LAMMPS with ASE on structures from files."""
-    from lamplighter.validation.engines import AseEngine, LammpsEngine
+    from lamplighter.validation.open_engines import engines, read_card
     from lamplighter.validation.properties import parity as comparison
+    from lamplighter.validation.suite import EngineSpec, ModelSpec, SuiteConfig
 
-    name = _head_name(model, head)
     atoms = _read_structures(structures)
     elements = sorted({s for one in atoms.values() for s in one.get_chemical_symbols()})
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
-        file = Path(folder) / "parity.pt"
-        from lamplighter.lammps_interface.convert import convert as write_mliap
-        from lamplighter.model import Calculator
-
-        write_mliap(model, name, elements, file)
-        with LammpsEngine(file, ranks=ranks) as lammps:
-            ase = AseEngine(Calculator(model, head=name))
-            result = comparison.run(atoms, ase, lammps)
+    suite = SuiteConfig(
+        model=ModelSpec(file=model, head=_head_name(model, head)),
+        engines=(EngineSpec(kind="ase"), EngineSpec(kind="lammps", ranks=ranks)),
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="lamplighter-") as folder,
+        engines(suite, read_card(suite.model), elements, Path(folder)) as (ase, lammps),
+    ):
+        result = comparison.run(atoms, ase, lammps)
     return _show([result], as_json=as_json)
 
 
@@ -184,7 +197,9 @@ def _read_structures(files: Sequence[Path]) -> dict[str, Atoms]:
             frames = read(file, index=":")
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise DataError(
-                explain(f"cannot read {file}", got=error, wanted="a file that ASE reads")
+                explain(
+                    f"cannot read {file}", got=error, wanted="a file that ASE reads"
+                )
             ) from error
         found |= {f"{file.name}#{k}": frame for k, frame in enumerate(frames)}
     if not found:
@@ -233,7 +248,12 @@ def _show(results: Sequence[PropertyResult], *, as_json: bool) -> int:
     for result in results if not as_json else ():
         title = f"{result.property} {result.material}, {result.engine.name}"
         rows = [
-            (name, f"{q.value:.6g}", "" if q.error is None else f"{q.error:.1g}", q.unit)
+            (
+                name,
+                f"{q.value:.6g}",
+                "" if q.error is None else f"{q.error:.1g}",
+                q.unit,
+            )
             for name, q in result.values.items()
         ]
         table(rows, ("quantity", "value", "error", "unit"), title=title)
