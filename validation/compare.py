@@ -177,7 +177,9 @@ def load_thresholds(path: str | Path) -> tuple[Threshold, ...]:
 def _threshold(item: object, where: str) -> Threshold:
     if not isinstance(item, Mapping) or set(item) != set(_KEYS):
         got = sorted(map(str, item)) if isinstance(item, Mapping) else item
-        raise DataError(explain(f"{where}: wrong keys", got=got, wanted=", ".join(_KEYS)))
+        raise DataError(
+            explain(f"{where}: wrong keys", got=got, wanted=", ".join(_KEYS))
+        )
     return Threshold(**item)
 
 

@@ -170,7 +170,8 @@ def test_units_must_agree():
 
 
 @pytest.mark.parametrize(
-    ("value", "verdict"), [(0.0, "pass"), (5.0, "pass"), (-0.04, "pass"), (-0.3, "fail")]
+    ("value", "verdict"),
+    [(0.0, "pass"), (5.0, "pass"), (-0.04, "pass"), (-0.3, "fail")],
 )
 def test_imaginary_modes_fail_where_the_reference_has_none(value, verdict):
     record = reference(quantity="frequency_lowest", value=0.0, unit="THz")

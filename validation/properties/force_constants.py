@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from lamplighter.validation.engines.base import Engine
-from lamplighter.validation.properties.crystal import conventional, symmetry_of
+from lamplighter.validation.properties.crystal import conventional, space_group_symbol
 from lamplighter.validation.refs.force_sets import to_ase, to_phonopy
 
 FloatArray = NDArray[np.float64]
@@ -101,7 +101,7 @@ def centring(unit: Atoms) -> Centring:
     """Return how the primitive cell lies in `unit`, a standard cell or a primitive one."""
     if len(conventional(unit)) != len(unit):
         return "P"
-    return _CENTRINGS[symmetry_of(unit).international[0]]
+    return _CENTRINGS[space_group_symbol(unit)[0]]
 
 
 def diagonal_supercell(unit: Atoms, length: float) -> IntArray:

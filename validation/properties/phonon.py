@@ -28,12 +28,7 @@ from lamplighter.validation.properties.base import (
     Quantity,
     at_most,
 )
-from lamplighter.validation.properties.crystal import (
-    conventional,
-    material_name,
-    relaxed_crystal,
-    space_group,
-)
+from lamplighter.validation.properties.crystal import conventional, material_name
 from lamplighter.validation.properties.force_constants import (
     N_ACOUSTIC,
     FloatArray,
@@ -48,6 +43,7 @@ from lamplighter.validation.refs.force_sets import (
     force_set,
     to_ase,
 )
+from lamplighter.validation.relax import RelaxSettings, relax_crystal, space_group
 
 _MODES_OF_TWO_ATOMS: Final = 6
 
@@ -155,7 +151,15 @@ def run(
     settings = settings or PhononSettings()
     reference = _reference_of(structure, settings)
     start, supercell = _cell_and_supercell(structure, engine, settings, reference)
-    relaxed = relaxed_crystal(start, engine, fmax=settings.fmax)
+    relaxed = relax_crystal(start, engine, RelaxSettings(fmax=settings.fmax))
+    if not relaxed.ok:
+        return PropertyResult.conclude(
+            "phonon",
+            material_name(structure),
+            engine.info,
+            method=asdict(settings),
+            checks=relaxed.checks,
+        )
     first = force_constants(relaxed.atoms, supercell, engine, settings.displacement)
     second = None
     if settings.check_displacement is not None:

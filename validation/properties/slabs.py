@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from pymatgen.analysis.bond_valence import BVAnalyzer
 from pymatgen.core.surface import SlabGenerator
@@ -194,10 +195,8 @@ def _check_slab(slab: Atoms, crystal: Atoms, miller: Miller) -> None:
 
 
 def _nearest(atoms: Atoms) -> float:
-    # Repeated so that an atom's own images count as neighbours.
-    large = atoms.repeat((2, 2, 2))
-    distances = large.get_distances(0, range(1, len(large)), mic=True)
-    return float(np.min(distances))
+    distances = neighbor_list("d", atoms, 5.0)
+    return float(distances.min()) if len(distances) else np.inf
 
 
 def count_layers(slab: Atoms) -> int:

@@ -16,12 +16,10 @@ from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import BFGS
 from numpy.typing import NDArray
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.units import J_M2_PER_EV_A2
-from lamplighter.validation.engines.ase import EngineCalculator
 from lamplighter.validation.engines.base import Engine, EngineInfo
 from lamplighter.validation.properties.base import (
     Check,
@@ -30,12 +28,15 @@ from lamplighter.validation.properties.base import (
     at_least,
     at_most,
 )
-from lamplighter.validation.properties.crystal import (
-    RelaxedCrystal,
-    material_name,
-    relaxed_crystal,
-)
+from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.properties.slabs import Miller, Termination, terminations
+from lamplighter.validation.relax import (
+    Relaxed,
+    RelaxSettings,
+    largest_force,
+    relax_crystal,
+    relax_ions,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -187,7 +188,17 @@ def run(
     settings = settings or SurfaceSettings()
     vacuum = _vacuum(engine.info, settings)
     length = settings.min_length or max(_MIN_LENGTH, 2 * engine.info.cutoff)
-    crystal = relaxed_crystal(structure, engine, fmax=settings.crystal_fmax)
+    crystal = relax_crystal(
+        structure, engine, RelaxSettings(fmax=settings.crystal_fmax)
+    )
+    if not crystal.ok:
+        return PropertyResult.conclude(
+            "surface",
+            material_name(structure),
+            engine.info,
+            method=asdict(settings),
+            checks=crystal.checks,
+        )
     cuts = terminations(
         crystal.atoms, settings.miller, [length] * settings.n_thicknesses, vacuum
     )
@@ -266,27 +277,28 @@ def _compute(
 ) -> _Slabs:
     bare = engine.compute_many(cut.slabs, want=("energy", "forces"))
     cleaved = [result.energy for result in bare]
-    relaxed, moves, forces, converged = [], [], [], True
-    for slab in cut.slabs:
-        work = slab.copy()
-        work.calc = EngineCalculator(engine)
-        optimiser = BFGS(work, logfile=None)
-        converged &= bool(optimiser.run(fmax=settings.fmax, steps=settings.max_steps))
-        relaxed.append(float(work.get_potential_energy()))
-        forces.append(float(np.linalg.norm(work.get_forces(), axis=1).max()))
-        move = work.positions - slab.positions
-        moves.append(float(np.linalg.norm(move - move.mean(axis=0), axis=1).max()))
+    relaxed = [
+        relax_ions(slab, engine, fmax=settings.fmax, max_steps=settings.max_steps)
+        for slab in cut.slabs
+    ]
+    energies = [end.energy for end in relaxed]
     counts = [len(slab) for slab in cut.slabs]
     return _Slabs(
         termination=cut,
         cleaved=fit_thickness(counts, cleaved, cut.area, per_atom),
-        relaxed=fit_thickness(counts, relaxed, cut.area, per_atom),
+        relaxed=fit_thickness(counts, energies, cut.area, per_atom),
         cleaved_energies=cleaved,
-        relaxed_energies=relaxed,
-        displacement=max(moves),
-        force=max(forces),
-        converged=converged,
+        relaxed_energies=energies,
+        displacement=max(map(_largest_move, cut.slabs, relaxed)),
+        force=max(largest_force(end.forces) for end in relaxed),
+        converged=all(end.ok for end in relaxed),
     )
+
+
+def _largest_move(start: Atoms, end: Relaxed) -> float:
+    """Return how far an atom went, Å, without the drift of the whole slab."""
+    move = end.atoms.positions - start.positions
+    return float(np.linalg.norm(move - move.mean(axis=0), axis=1).max())
 
 
 def _values(slabs: _Slabs, settings: SurfaceSettings) -> dict[str, Quantity]:
@@ -307,7 +319,7 @@ def _values(slabs: _Slabs, settings: SurfaceSettings) -> dict[str, Quantity]:
     return values
 
 
-def _arrays(slabs: _Slabs, crystal: RelaxedCrystal) -> dict[str, Any]:
+def _arrays(slabs: _Slabs, crystal: Relaxed) -> dict[str, Any]:
     return {
         "layers": list(slabs.termination.n_layers),
         "n_atoms": [len(slab) for slab in slabs.termination.slabs],
@@ -337,7 +349,9 @@ def _termination_method(slabs: _Slabs) -> dict[str, Any]:
 def _checks(slabs: _Slabs, settings: SurfaceSettings) -> list[Check]:
     equal = slabs.termination.equal_faces
     slope = max(
-        slabs.relaxed.slope_error, slabs.cleaved.slope_error, key=lambda value: abs(value)
+        slabs.relaxed.slope_error,
+        slabs.cleaved.slope_error,
+        key=lambda value: abs(value),
     )
     return [
         Check(

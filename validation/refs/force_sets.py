@@ -72,7 +72,9 @@ def _load(item: ForceSet) -> phonopy.Phonopy:
     folder = FOLDER / item.material
     return phonopy.load(
         str(folder / item.structure_file),
-        force_sets_filename=str(folder / item.forces_file) if item.forces_file else None,
+        force_sets_filename=str(folder / item.forces_file)
+        if item.forces_file
+        else None,
         primitive_matrix=_CENTRING[item.material],
         is_nac=False,
         symmetrize_fc=True,

@@ -55,7 +55,8 @@ class Level:
         if self.kind == "dft" and not self.functional:
             raise DataError(
                 explain(
-                    "a DFT reference without a functional", wanted="functional: PBE, ..."
+                    "a DFT reference without a functional",
+                    wanted="functional: PBE, ...",
                 )
             )
 

@@ -242,7 +242,10 @@ def _required(cls: type) -> set[str]:
 
 
 def _check_keys(
-    mapping: Mapping[str, Any], known: Iterable[str], required: Iterable[str], where: str
+    mapping: Mapping[str, Any],
+    known: Iterable[str],
+    required: Iterable[str],
+    where: str,
 ) -> None:
     known = sorted(known)
     for key in mapping:
