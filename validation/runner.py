@@ -28,11 +28,12 @@ from lamplighter.validation.engines.base import Engine, EngineInfo
 from lamplighter.validation.materials import parity_structures, structure_of
 from lamplighter.validation.open_engines import ModelCard, engines, read_card
 from lamplighter.validation.properties.base import Check, PropertyResult
+from lamplighter.validation.properties.elastic import bulk_modulus_agreement
 from lamplighter.validation.refs import ReferenceValue, load_file, load_references
 from lamplighter.validation.refs import materials as known_materials
 from lamplighter.validation.relax import RelaxSettings, relax_crystal
 from lamplighter.validation.store import Store
-from lamplighter.validation.suite import MaterialSpec, SuiteConfig
+from lamplighter.validation.suite import MaterialSpec, SuiteConfig, read_suite
 
 State = Literal["pass", "miss", "fail"]
 
@@ -219,7 +220,7 @@ class _Work:
                 results.append(self._once(path, label, compute))
             except EngineError as error:
                 results.append(_broken(name, material.name, engine, error))
-        return results
+        return with_agreement(results)
 
     def _once(
         self, path: Path, label: str, compute: Callable[[], PropertyResult]
@@ -266,6 +267,31 @@ def relaxed_start(crystal: Atoms, engine: Engine) -> Atoms:
     return relaxed.atoms
 
 
+def with_agreement(results: list[PropertyResult]) -> list[PropertyResult]:
+    """Return the results of one engine, elastic constants checked against E(V).
+
+    Two ways to the bulk modulus that do not agree mean that one of them is wrong, and
+    nobody knows which.
+    """
+    by_name = {result.property: result for result in results}
+    bulk, elastic = by_name.get("bulk"), by_name.get("elastic")
+    if bulk is None or elastic is None:
+        return results
+    check = bulk_modulus_agreement(bulk, elastic)
+    if check is None:
+        return results
+    checked = PropertyResult.conclude(
+        elastic.property,
+        elastic.material,
+        elastic.engine,
+        method=elastic.method,
+        checks=[*elastic.checks, check],
+        values=elastic.values,
+        arrays=elastic.arrays,
+    )
+    return [checked if result is elastic else result for result in results]
+
+
 def _broken(
     name: str, material: str, engine: Engine, error: LamplighterError
 ) -> PropertyResult:
@@ -295,3 +321,28 @@ def _count(config: SuiteConfig) -> int:
     names = [name for name in config.properties if name != "parity"]
     per_material = len(names) * len(config.engines) + ("parity" in config.properties)
     return per_material * len(config.materials)
+
+
+def validate_suite(suite: Path, folder: Path) -> int:
+    """Run the suite of a YAML file, write its report, show the verdict.
+
+    Args:
+        suite: the YAML file; see ``lamplighter.validation.suite.read_suite``.
+        folder: receives ``report.html``, ``report.json``, ``results/`` and the
+            converted model. The same command goes on where an earlier one stopped.
+
+    Returns:
+        The exit code; see [`SuiteResult.exit_code`][].
+    """
+    # Imported here: they load matplotlib, which a run of a suite alone does not need.
+    from lamplighter.validation.report import write_report  # noqa: PLC0415
+    from lamplighter.validation.report.collect import suite_document  # noqa: PLC0415
+    from lamplighter.validation.report.terminal import verdict_lines  # noqa: PLC0415
+
+    result = run_suite(read_suite(suite), folder)
+    document = suite_document(result)
+    html, data = write_report(document, folder)
+    for line in verdict_lines(document):
+        console.info(line)
+    console.info(f"wrote {html} and {data}")
+    return result.exit_code

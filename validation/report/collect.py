@@ -1,9 +1,11 @@
-"""From a finished suite to the report document, and to the table in the terminal."""
+"""From a finished suite to the report document."""
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,7 +15,6 @@ import lamplighter
 from lamplighter.validation.properties.base import Check, PropertyResult
 from lamplighter.validation.report.curves import figures
 from lamplighter.validation.report.document import SCHEMA_VERSION, Document
-from lamplighter.validation.report.html import format_delta, format_number, format_small
 from lamplighter.validation.report.rows import property_tables, reference_rows
 
 if TYPE_CHECKING:
@@ -85,25 +86,21 @@ def suite_document(result: SuiteResult, *, title: str = "") -> Document:
 
 def verdict(result: SuiteResult, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the banner of the report: state, headline, one line for each family."""
-    counts = dict.fromkeys(("pass", "near", "miss", "info", "invalid"), 0)
-    engine_apart = 0
-    for table in tables:
-        for row in table["rows"]:
-            counts[row["verdict"]] += 1
-            engine_apart += row["engine_verdict"] == "fail"
-    judged = counts["pass"] + counts["near"] + counts["miss"]
+    rows = [row for table in tables for row in table["rows"]]
+    counts = Counter(row["verdict"] for row in rows)
+    apart = sum(row["engine_verdict"] == "fail" for row in rows)
     level = result.card.level_of_theory
-    ok = sum(parity.status != "invalid" for parity in result.parity)
     details = []
     if result.parity:
+        ok = sum(parity.status != "invalid" for parity in result.parity)
         details.append(
             f"Parity of ASE and LAMMPS: {ok} of {len(result.parity)} materials agree "
             "on every structure."
         )
-    if engine_apart:
+    if apart:
         details.append(
-            f"{engine_apart} derived quantities differ between the engines by more "
-            "than relaxations and fits explain."
+            f"{apart} derived quantities differ between the engines by more than "
+            "relaxations and fits explain."
         )
     details.append(
         f"Physics against {level}: {counts['pass']} pass, {counts['near']} near, "
@@ -113,75 +110,26 @@ def verdict(result: SuiteResult, tables: Sequence[Mapping[str, Any]]) -> dict[st
         details.append(
             f"{counts['invalid']} quantities are invalid: see the failed checks."
         )
-    broken = [parity for parity in result.parity if parity.status == "invalid"]
-    if broken:
-        headline = "LAMMPS does not give the model's numbers."
-    elif result.state == "fail":
-        headline = "A calculation is invalid; its numbers are not shown."
-    elif counts["miss"]:
-        headline = (
-            f"LAMMPS gives the model's numbers. {counts['miss']} of {judged} of them "
-            f"miss {level}."
-        )
-    else:
-        headline = (
-            f"LAMMPS gives the model's numbers, and all {judged} that were compared "
-            f"are within the tolerance of {level}."
-        )
-    if not result.parity:
-        headline = headline.replace("LAMMPS gives the model's numbers", "Done")
-    return {"state": result.state, "headline": headline, "details": details}
+    return {
+        "state": result.state,
+        "headline": _headline(result, counts),
+        "details": details,
+    }
 
 
-def terminal_rows(document: Document) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows of the verdict table for the terminal."""
-    engines = document["engines"]
-    columns = [
-        "property", "quantity", "unit", "reference",
-        *(engine["label"] for engine in engines),
-        *(["Δ engine"] if len(engines) > 1 else []),
-        "Δ physics", "tolerance", "verdict",
-    ]  # fmt: skip
-    rows = []
-    for table in document["properties"]:
-        for row in table["rows"]:
-            unit = row["unit"]
-            rows.append(
-                [
-                    f"{table['property']} {table['material']}",
-                    row["label"],
-                    unit,
-                    format_number(row["reference"], unit),
-                    *(
-                        format_number(row["engines"].get(e["name"]), unit)
-                        for e in engines
-                    ),
-                    *([format_small(row["delta_engine"])] if len(engines) > 1 else []),
-                    format_delta(row["delta_physics"], unit),
-                    row["tolerance"] or "–",
-                    row["verdict"],
-                ]
-            )
-    return columns, rows
-
-
-def parity_rows(document: Document) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows of the parity table for the terminal."""
-    parity = document["parity"]
-    columns = [
-        "structure", "atoms",
-        *(f"{c['label']} {c['unit']}" for c in parity["columns"]), "verdict",
-    ]  # fmt: skip
-    rows = [
-        [
-            row["structure"],
-            str(row["n_atoms"] or ""),
-            *(format_small(row["values"].get(c["key"])) for c in parity["columns"]),
-            row["verdict"],
-        ]
-        for row in parity["rows"]
-    ]
-    return columns, rows
+def _headline(result: SuiteResult, counts: Mapping[str, int]) -> str:
+    level = result.card.level_of_theory
+    judged = counts["pass"] + counts["near"] + counts["miss"]
+    if any(parity.status == "invalid" for parity in result.parity):
+        return "LAMMPS does not give the model's numbers."
+    if result.state == "fail":
+        return "A calculation is invalid; its numbers are not shown."
+    start = "LAMMPS gives the model's numbers." if result.parity else "Done."
+    if judged == 0:
+        return f"{start} None was compared with DFT."
+    if counts["miss"]:
+        return f"{start} {counts['miss']} of {judged} miss {level}."
+    return f"{start} All {judged} that were compared are within tolerance of {level}."
 
 
 def _check(check: Check, item: PropertyResult) -> dict[str, Any]:
@@ -261,8 +209,6 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    import os  # noqa: PLC0415
-
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count() or "?"),

@@ -29,6 +29,15 @@ def figures(results: Sequence[PropertyResult], material: str) -> dict[str, Any]:
     return found
 
 
+def _bulk(results: Results) -> dict[str, Any] | None:
+    keys = ("volumes", "energies", "fit_volumes", "fit_energies")
+    series = {
+        kind: {key: result.arrays[key] for key in keys}
+        for kind, result in results.items()
+    }
+    return {"per": "atom", "series": series}
+
+
 def _phonon(results: Results) -> dict[str, Any] | None:
     first = next(iter(results.values())).arrays
     bands = {kind: result.arrays["frequencies"] for kind, result in results.items()}
@@ -67,6 +76,7 @@ def _elastic(results: Results) -> dict[str, Any] | None:
 
 
 _COLLECT: Final[dict[str, Callable[[Results], dict[str, Any] | None]]] = {
+    "bulk": _bulk,
     "elastic": _elastic,
     "phonon": _phonon,
     "surface": _surface,

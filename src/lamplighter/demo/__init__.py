@@ -99,22 +99,13 @@ def run_demo(output: Path, config: DemoConfig | None = None) -> int:
 
 
 def show(document: dict[str, Any]) -> None:
-    """Write the verdict tables to the terminal."""
-    from lamplighter.validation.report.collect import (  # noqa: PLC0415
-        parity_rows,
-        terminal_rows,
+    """Write the verdict to the terminal."""
+    from lamplighter.validation.report.terminal import (  # noqa: PLC0415 - matplotlib
+        verdict_lines,
     )
 
-    columns, rows = parity_rows(document)
-    console.table(
-        rows, columns, title="Parity: LAMMPS against ASE, largest differences"
-    )
-    columns, rows = terminal_rows(document)
-    console.table(rows, columns, title="Physics: MgO, head pbe, against PBE")
-    for line in (document["verdict"]["headline"], *document["verdict"]["details"]):
+    for line in verdict_lines(document):
         console.info(line)
-    for note in document["notes"]:
-        console.info(f"{note['title']}: {note['text']}")
 
 
 def prepare_folder(output: Path) -> None:

@@ -1,0 +1,112 @@
+"""The verdict tables as plain text that fits a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from lamplighter.validation.report.document import Document
+from lamplighter.validation.report.html import format_number, format_small
+
+_PARITY_COLUMNS: Final = ("energy", "forces", "stress")
+
+
+def verdict_lines(document: Document) -> list[str]:
+    """Return the parity and physics tables, the verdict and the notes, line by line.
+
+    The page has more: here parity shows what differs between the engines, and physics
+    what there is a reference for.
+    """
+    lines: list[str] = []
+    if document["parity"]["rows"]:
+        lines += ["", "Parity: LAMMPS against ASE, largest differences"]
+        lines += aligned(*_parity(document))
+    columns, rows = _physics(document)
+    if rows:
+        lines += ["", "Physics: LAMMPS against the references"]
+        lines += aligned(columns, rows)
+    failed = [check for check in document["checks"] if not check["ok"]]
+    if failed:
+        lines += ["", "Failed checks"]
+        lines += [
+            f"  {c['property']} {c['engine']}: {c['name']}: {c['text']}" for c in failed
+        ]
+    verdict = document["verdict"]
+    lines += ["", verdict["headline"], *(f"  {line}" for line in verdict["details"])]
+    lines += [f"{note['title']}: {note['text']}" for note in document["notes"]]
+    return lines
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table as lines: the first column to the left, the others to the right.
+
+    >>> aligned(["a", "b"], [["x", "10"], ["long", "9"]])
+    ['  a      b', '  x     10', '  long   9']
+    """
+    table = [list(columns), *map(list, rows)]
+    widths = [max(len(row[k]) for row in table) for k in range(len(columns))]
+    lines = []
+    for first, *others in table:
+        cells = [first.ljust(widths[0])]
+        cells += [c.rjust(w) for c, w in zip(others, widths[1:], strict=True)]
+        lines.append("  " + "  ".join(cells))
+    return lines
+
+
+def _parity(document: Document) -> tuple[list[str], list[list[str]]]:
+    shown = [
+        column
+        for column in document["parity"]["columns"]
+        if column["key"] in _PARITY_COLUMNS
+    ]
+    columns = ["structure", *(f"{c['label']} {c['unit']}" for c in shown), "verdict"]
+    rows = [
+        [
+            row["structure"],
+            *(format_small(row["values"].get(column["key"])) for column in shown),
+            row["verdict"],
+        ]
+        for row in document["parity"]["rows"]
+    ]
+    limits = ["limit", *(format_small(column["limit"]) for column in shown), ""]
+    return columns, [*rows, limits]
+
+
+def _physics(document: Document) -> tuple[list[str], list[list[str]]]:
+    names = [engine["name"] for engine in document["engines"]]
+    label = document["engines"][-1]["label"]
+    both = len(names) > 1
+    columns = ["quantity", "reference", label, "Δ"]
+    columns += [*(["vs ASE"] if both else []), "allowed", "verdict"]
+    rows = []
+    for table in document["properties"]:
+        for row in table["rows"]:
+            if row["reference"] is None:
+                continue
+            cells = [
+                f"{row['label']} {row['unit']}",
+                format_number(row["reference"], row["unit"]),
+                format_number(row["engines"].get(names[-1]), row["unit"]),
+                _percent(row),
+            ]
+            cells += [format_small(row["delta_engine"])] if both else []
+            rows.append([*cells, _allowed(row), row["verdict"]])
+    return columns, rows
+
+
+def _percent(row: dict[str, Any]) -> str:
+    """Return the difference in percent of the reference, or as it is at zero."""
+    delta, reference = row["delta_physics"], row["reference"]
+    if delta is None:
+        return "–"
+    if abs(reference) < 1e-9:
+        return f"{delta:+.3g}".replace("-", "−")
+    return f"{100 * delta / abs(reference):+.1f} %".replace("-", "−")
+
+
+def _allowed(row: dict[str, Any]) -> str:
+    """Return the limit beyond which a quantity is missed."""
+    text: str = row["tolerance"]
+    if not text:
+        return "–"
+    return text[0] + text.rsplit("/", maxsplit=1)[-1].strip().lstrip("±−")
