@@ -191,8 +191,9 @@ def test_inspect_shows_heads_and_json_holds_the_same(
         assert head["level_of_theory"] in shown
 
 
+@pytest.mark.usefixtures("folder")
 def test_convert_then_inspect(
-    folder: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+    tiny_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--head", "rpbe", "--elements", "Mg", "O", "-o", "mgo.pt"]
     assert cli.run(["convert", str(tiny_model), *words]) == 0

