@@ -11,18 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 from ase.spacegroup.symmetrize import refine_symmetry
 
-from lamplighter.errors import ConfigError, DataError, EngineError, explain
+from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines.ase import EngineCalculator
 from lamplighter.validation.engines.base import Engine, FloatArray
 from lamplighter.validation.properties.base import Check, at_most, status_of
+from lamplighter.validation.structures import symmetry
+
+# Å per step, and for a cell with one atom the strain per step: the default of ASE would
+# let a stiff crystal jump by 20 % and leave its symmetry.
+MAX_STEP = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,18 +121,7 @@ def space_group(atoms: Atoms, symprec: float = 1e-2) -> int:
     Raises:
         DataError: If spglib finds no symmetry, as with overlapping atoms.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=symprec)
-    if found is None:
-        raise DataError(
-            explain(
-                "the symmetry of the structure could not be found",
-                got=atoms.get_chemical_formula(),
-                wanted="a periodic crystal without overlapping atoms",
-                fix="look at the structure, or change symprec",
-            )
-        )
-    return int(found.number)
+    return int(symmetry(atoms, symprec).number)
 
 
 def relax_crystal(
@@ -276,7 +269,7 @@ def _bare(atoms: Atoms) -> Atoms:
 
 def _drive(target: Any, done: Callable[[], bool], max_steps: int) -> tuple[bool, int]:
     """Step atoms or a cell filter until ``done``; return whether it was, and steps."""
-    optimiser = BFGS(target, logfile=None)
+    optimiser = BFGS(target, logfile=None, maxstep=MAX_STEP)
     # A threshold of zero leaves the verdict to `done`, which knows units and parts.
     for _ in optimiser.irun(fmax=0.0, steps=max_steps):
         if done():

@@ -13,6 +13,23 @@ from lamplighter.validation.engines.base import FloatArray
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
+def symmetry(atoms: Atoms, symprec: float = 1e-3) -> spglib.SpglibDataset:
+    """Return what spglib knows about the symmetry of a crystal.
+
+    Raises:
+        DataError: If it finds none, as with overlapping atoms or a flat cell.
+    """
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    # spglib is changing from returning None to raising: both are the same to us.
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    except spglib.SpglibError as error:
+        raise _no_symmetry(atoms, str(error)) from error
+    if found is None:
+        raise _no_symmetry(atoms, "no reason given")
+    return found
+
+
 def standard_primitive(atoms: Atoms, symprec: float = 1e-3) -> Atoms:
     """Return the primitive cell in the standard orientation of its space group.
 
@@ -22,11 +39,9 @@ def standard_primitive(atoms: Atoms, symprec: float = 1e-3) -> Atoms:
     Raises:
         DataError: If spglib finds no symmetry.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.standardize_cell(cell, to_primitive=True, symprec=symprec)
-    if found is None:
-        raise _no_symmetry(atoms)
-    lattice, positions, numbers = found
+    found = symmetry(atoms, symprec)
+    cell = (found.std_lattice, found.std_positions, found.std_types)
+    lattice, positions, numbers = spglib.find_primitive(cell, symprec=symprec)
     return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
 
 
@@ -38,12 +53,8 @@ def point_group(atoms: Atoms, symprec: float = 1e-3) -> FloatArray:
     Raises:
         DataError: If spglib finds no symmetry.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=symprec)
-    if found is None:
-        raise _no_symmetry(atoms)
     columns = atoms.cell.array.T
-    unique = np.unique(found.rotations, axis=0)
+    unique = np.unique(symmetry(atoms, symprec).rotations, axis=0)
     return np.asarray(columns @ unique @ np.linalg.inv(columns))
 
 
@@ -93,11 +104,11 @@ def to_voigt(stress: FloatArray) -> FloatArray:
     return np.array([(stress[i, j] + stress[j, i]) / 2.0 for i, j in VOIGT])
 
 
-def _no_symmetry(atoms: Atoms) -> DataError:
+def _no_symmetry(atoms: Atoms, reason: str) -> DataError:
     return DataError(
         explain(
             "the symmetry of the structure could not be found",
-            got=atoms.get_chemical_formula(),
+            got=f"{atoms.get_chemical_formula()}: {reason}",
             wanted="a periodic crystal without overlapping atoms",
             fix="look at the structure, or change symprec",
         )
