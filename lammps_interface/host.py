@@ -189,6 +189,10 @@ def serve(request: str, address: int) -> str:
         return str(error)
     except BaseException:  # noqa: BLE001  (C++ cannot catch it; LAMMPS' error does)
         return traceback.format_exc()
+    finally:
+        # The Python inside `lmp` is never shut down, which is when buffers go out.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     return ""
 
 
@@ -260,6 +264,7 @@ def _serve_open(address: int) -> None:
     )
     request.cutoff = 2.0 * float(model.rcutfac)
     request.elements = names
+    request.note = _note(model, path).encode()[: NAMES_LENGTH - 1]
     request.handle = next(_handles)
     _open[request.handle] = model
 
@@ -321,6 +326,18 @@ def _check_model(model: Any, name: str) -> None:
         raise ConfigError(
             explain(f"{name} is not an ML-IAP model", got="; ".join(problems))
         )
+
+
+def _note(model: Any, path: str) -> str:
+    """Return one line about a model for LAMMPS' log."""
+    parts = [f"elements {' '.join(model.element_types)}"]
+    parts.append(f"cutoff {2.0 * model.rcutfac:g} Angstrom")
+    header = getattr(model, "header", None)
+    for name in ("head", "level_of_theory", "dtype"):
+        value = getattr(header, name, "")
+        if value:
+            parts.append(f"{name.replace('_', ' ')} {value}")
+    return f"Lamplighter: {path}: {', '.join(parts)}"
 
 
 def main() -> int:

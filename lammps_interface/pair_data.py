@@ -22,11 +22,11 @@ import numpy.typing as npt
 from lamplighter.arrays import AnyArray, Floats
 from lamplighter.errors import EngineError, explain
 
-ABI_VERSION: Final = 1
+ABI_VERSION: Final = 2
 """Version of the C structures that this module reads; the plugin states its own."""
 
 NAMES_LENGTH: Final = 4096
-"""Bytes for the element names in an answer to ``open``, the closing zero included."""
+"""Bytes of each text in an answer to ``open``, the closing zero included."""
 
 Indices = npt.NDArray[np.int32]
 
@@ -56,6 +56,7 @@ class Open(ctypes.Structure):
         ("handle", ctypes.c_int64),
         ("cutoff", ctypes.c_double),
         ("elements", ctypes.c_char * NAMES_LENGTH),
+        ("note", ctypes.c_char * NAMES_LENGTH),
     )
 
 
@@ -217,6 +218,8 @@ class PairData:
             fij: [npairs, 3] in eV/Å.
         """
         forces = self._pairs(fij, "update_pair_forces", (3,))
+        if not np.isfinite(forces).all():
+            raise self._not_numbers(forces)
         self._step.update_pair_forces(self._step.pair, forces.ctypes.data)
 
     update_pair_energy_cpu = update_pair_energy
@@ -269,6 +272,18 @@ class PairData:
             message = "the step has ended on all ranks"
             raise RankStopError(message)
         _send_back(target, dst)
+
+    def _not_numbers(self, forces: Floats) -> EngineError:
+        """Return the error that names the first pair whose force is not a number."""
+        bad = np.flatnonzero(~np.isfinite(forces).all(axis=1))
+        r = np.linalg.norm(self.rij[bad[0]])
+        return EngineError(
+            explain(
+                "the model returned pair forces that are not numbers",
+                got=f"{bad.size} of {self.npairs}, first between atoms {r:.3g} Å apart",
+                fix="look for atoms that nearly coincide, or a too long time step",
+            )
+        )
 
     def _pairs(self, values: Any, name: str, shape: tuple[int, ...]) -> Floats:
         """Return `values` as float64 [npairs, *shape], copied only if they are not."""

@@ -12,7 +12,7 @@
 extern "C" {
 
 // Raised whenever a field is added, moved or changes meaning.
-enum { LAMPLIGHTER_ABI = 1 };
+enum { LAMPLIGHTER_ABI = 2 };
 enum { LAMPLIGHTER_NAMES = 4096 };
 
 // Request "open": load the model behind a file name.
@@ -24,6 +24,7 @@ struct LamplighterOpen {
   int64_t handle;           // out: names the model in later requests
   double cutoff;            // out: Å
   char elements[LAMPLIGHTER_NAMES];    // out: element names separated by blanks
+  char note[LAMPLIGHTER_NAMES];        // out: one line about the model for the log
 };
 
 // Requests "compute" (one step) and "close" (only version and handle are read).

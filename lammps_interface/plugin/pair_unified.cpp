@@ -123,6 +123,7 @@ void PairUnified::open_model(int64_t flag)
   names.clear();
   std::istringstream words(request.elements);
   for (std::string name; words >> name;) names.push_back(name);
+  if (comm->me == 0) utils::logmesg(lmp, std::string(request.note) + "\n");
 }
 
 void PairUnified::close()

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import types
 from importlib import metadata
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def test_opening_tells_cutoff_and_elements():
     assert problem == ""
     assert request.cutoff == 5.0
     assert request.elements == b"Mg O"
+    assert request.note == b"Lamplighter: EXISTS: elements Mg O, cutoff 5 Angstrom"
     assert model.interface == host.Interface(
         path="EXISTS", ghostneigh=True, embedded=False
     )
@@ -147,6 +149,14 @@ def test_an_object_that_is_no_model_is_refused(registered, change, message):
 def test_a_dict_is_not_a_model():
     with pytest.raises(ConfigError, match="is not an ML-IAP model"):
         host.register({"state_dict": {}}, "checkpoint")
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_note_names_the_head():
+    model = Model()
+    model.header = types.SimpleNamespace(head="pbe", level_of_theory="PBE-D3")
+    host.register(model)
+    assert opened()[0].note.endswith(b", head pbe, level of theory PBE-D3")
 
 
 @pytest.mark.usefixtures("registered")

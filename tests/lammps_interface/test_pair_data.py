@@ -114,6 +114,14 @@ def test_pair_forces_are_handed_over_as_float64(fake):
         fake.data.update_pair_forces(values[:2])
 
 
+def test_pair_forces_that_are_no_numbers_are_refused(fake):
+    values = np.zeros((3, 3))
+    values[1, 2] = np.nan
+    with pytest.raises(EngineError, match=r"not numbers.*1 of 3.*7\.07 Å apart"):
+        fake.data.update_pair_forces(values)
+    assert not fake.calls
+
+
 def test_exchanges_take_numpy_and_torch_of_both_precisions(fake):
     rows = np.arange(10.0).reshape(5, 2)
     wanted = rows[fake.owners]
@@ -153,7 +161,7 @@ def test_a_rank_stop_comes_as_an_error(fake):
 
 
 def test_a_rank_without_atoms_gets_empty_arrays():
-    data = pair_data.PairData(pair_data.Step(version=1))
+    data = pair_data.PairData(pair_data.Step(version=pair_data.ABI_VERSION))
     assert data.rij.shape == (0, 3)
     assert data.f.shape == (0, 3)
     assert data.eatoms.shape == data.pair_i.shape == data.elems.shape == (0,)
@@ -183,5 +191,5 @@ def test_the_structures_match_the_header(root):
 
 
 def test_another_version_is_refused():
-    with pytest.raises(EngineError, match=r"version 9.*version 1.*install lamplighter"):
+    with pytest.raises(EngineError, match=r"version 9.*version 2.*install lamplighter"):
         pair_data.check_version(9)

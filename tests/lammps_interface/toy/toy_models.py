@@ -90,7 +90,7 @@ class Toy:
         rows = np.ascontiguousarray((column[:, None] * there).astype(self.dtype))
         received = np.full_like(rows, np.nan)
         if self.style == "torch":
-            import torch  # noqa: PLC0415  (only this one needs it)
+            import torch
 
             rows, received = torch.from_numpy(rows), torch.from_numpy(received)
         call = data.forward_exchange if forward else data.reverse_exchange
