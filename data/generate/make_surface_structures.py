@@ -194,7 +194,7 @@ def add_dissociated(surfaces: Surfaces) -> None:
     base = surfaces.base
     for index, height in enumerate((1.95, 2.05, 2.2)):
         x = adsorbed(base, HYDROXYL, "Mg", height, turn=surfaces.turn())
-        x += Atoms("H", [top_site(base, "O", index % 2) + (0, 0, 0.97)])
+        x += Atoms("H", [np.add(top_site(base, "O", index % 2), (0, 0, 0.97))])
         surfaces.put_shaken(x, 0.04, "ads_OH+H")
     for height in (2.3, 2.8):
         surfaces.put_shaken(adsorbed(base, molecule("H2"), "O", height), 0.05, "ads_H2")
