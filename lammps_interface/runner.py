@@ -17,6 +17,7 @@ import numpy as np
 
 from lamplighter.arrays import Floats
 from lamplighter.errors import ConfigError, EngineError, explain
+from lamplighter.lammps_interface.host import find_libpython, lmp_command
 
 _LINES_SHOWN: Final = 25
 
@@ -75,7 +76,7 @@ def run_lammps(
     folder = script.parent if cwd is None else Path(cwd).absolute()
     _check_request(script, folder, ranks)
     log = folder / "log.lammps"
-    command = [*_launcher(ranks), _program("lmp"), "-in", str(script), "-log", str(log)]
+    command = [*_launcher(ranks), *_lammps(), "-in", str(script), "-log", str(log)]
     for name, value in (variables or {}).items():
         command += ["-var", name, str(value)]
     begin = time.perf_counter()
@@ -143,6 +144,11 @@ def _program(name: str) -> str:
             )
         )
     return str(path)
+
+
+def _lammps() -> list[str]:
+    """Return the words that start LAMMPS; not every Python can live inside `lmp`."""
+    return lmp_command() if find_libpython() is None else [_program("lmp")]
 
 
 def _launcher(ranks: int) -> list[str]:

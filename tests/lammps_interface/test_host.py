@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lamplighter.errors import ArtifactError, ConfigError, EngineError
-from lamplighter.lammps_interface import host, pair_data
+from lamplighter.lammps_interface import host, loading, pair_data
 
 
 class Model:
@@ -26,9 +26,9 @@ class Model:
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setattr(host, "_registered", {})
+    monkeypatch.setattr(loading, "_registered", {})
     monkeypatch.setattr(host, "_open", {})
-    return host._registered
+    return loading._registered
 
 
 def opened(name=b"EXISTS", **fields):
@@ -82,12 +82,14 @@ def test_the_shared_library_of_python_exports_what_the_plugin_needs():
     if library is None:
         pytest.skip("this Python has no shared library")
     assert ctypes.CDLL(str(library)).Py_IsInitialized() in (0, 1)
+    assert host.lmp_command() == [str(Path(sys.executable).parent / "lmp")]
 
 
 def test_a_python_without_a_shared_library_is_no_error(monkeypatch):
     monkeypatch.setattr(host.sysconfig, "get_config_var", lambda _: None)
     monkeypatch.setattr(host.sys, "base_prefix", "/nonexistent")
     assert host.find_libpython() is None
+    assert host.lmp_command()[1:] == ["-m", "lamplighter.lammps_interface.host"]
 
 
 @pytest.mark.usefixtures("registered")
@@ -99,7 +101,7 @@ def test_opening_tells_cutoff_and_elements():
     assert request.cutoff == 5.0
     assert request.elements == b"Mg O"
     assert request.note == b"Lamplighter: EXISTS: elements Mg O, cutoff 5 Angstrom"
-    assert model.interface == host.Interface(
+    assert model.interface == loading.Interface(
         path="EXISTS", ghostneigh=True, embedded=False
     )
     step = pair_data.Step(version=pair_data.ABI_VERSION, handle=request.handle)
