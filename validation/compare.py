@@ -209,8 +209,8 @@ def compare(
             failed, and every comparison is ``info``.
 
     Returns:
-        Comparisons in the order of `references`. An invalid result gives a ``fail`` with
-        the reason for each primary reference at its level.
+        Comparisons in the order of `references`. An invalid result gives a ``fail``
+        with the reason for each primary reference at its level.
     """
     level = level_of_theory
     if level is None:

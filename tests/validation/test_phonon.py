@@ -1,4 +1,4 @@
-"""Phonons against closed formulae, against DFT's own forces, and what makes them fail."""
+"""Phonons against closed formulae and DFT's own forces, and what makes them fail."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DftForces:
             kind="ase", name="dft", model="forces", extra={"level_of_theory": "PBE"}
         )
 
-    def compute(self, atoms, want=()):
+    def compute(self, atoms, want=()):  # noqa: ARG002
         forces = np.zeros((len(atoms), 3))
         if len(atoms) == len(self.ideal):
             moves = atoms.get_scaled_positions() - self.ideal.get_scaled_positions()
@@ -90,7 +90,7 @@ def aluminium():
 
 def test_nearest_neighbour_springs_give_the_closed_formulae():
     # fcc with central springs k: m w^2 = 8k (longitudinal) and 4k (transverse) at X,
-    # 8k and 2k at L. A Morse well cut off before the second neighbours is such a spring.
+    # 8k and 2k at L. A Morse well cut off before second neighbours is such a spring.
     depth, steepness, length = 0.4, 5.0, 2.7
     morse = MorsePotential(
         epsilon=depth, rho0=steepness, r0=length, rcut1=1.15, rcut2=1.35

@@ -180,7 +180,7 @@ def test_unverified_values_are_skipped_refused_or_used():
 
 def test_select_puts_the_primary_reference_first():
     found = select(load_references("MgO"), "lattice_constant")
-    assert [record.role for record in found][0] == "primary"
+    assert found[0].role == "primary"
     assert found[0].value == 4.255
     assert len(found) >= 3
 

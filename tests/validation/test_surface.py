@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import yaml
@@ -17,7 +19,8 @@ from lamplighter.validation.compare import compare
 from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties import slabs, surface
-from lamplighter.validation.properties.surface import SurfaceSettings, fit_thickness
+from lamplighter.validation.properties.surface import SurfaceSettings
+from lamplighter.validation.properties.thickness import fit_thickness
 from lamplighter.validation.refs import load_references
 from lamplighter.validation.refs.loader import RECORDS_FOLDER
 from lamplighter.validation.relax import relax_crystal
@@ -43,7 +46,7 @@ class Counting(Calculator):
     Bonds are those within 2.5 Å; forces and stress vanish.
     """
 
-    implemented_properties = ["energy", "forces", "stress"]
+    implemented_properties: ClassVar = ["energy", "forces", "stress"]
 
     def __init__(self, energy=-1.0):
         super().__init__()

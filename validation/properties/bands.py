@@ -87,16 +87,15 @@ class Bands:
 def default_path(phonons: Phonopy) -> BandPath:
     """Return the usual path for the primitive cell of `phonons`.
 
-    Cubic crystals have tabulated paths; for the others pymatgen's, carried over into the
-    basis of this primitive cell.
+    Cubic crystals have tabulated paths; for the others pymatgen's, carried over into
+    the basis of this primitive cell.
 
     Raises:
         DataError: the primitive cell spans another lattice than the standard one.
     """
     cell = phonons.primitive
-    spacegroup = spglib.get_symmetry_dataset(
-        (cell.cell, cell.scaled_positions, cell.numbers), symprec=1e-4
-    )
+    as_tuple: Any = (cell.cell, cell.scaled_positions, cell.numbers)
+    spacegroup = spglib.get_symmetry_dataset(as_tuple, symprec=1e-4)
     if spacegroup is None:
         problem = "spglib finds no space group for the primitive cell"
         raise DataError(explain(problem, got=f"{len(cell)} atoms"))
@@ -107,7 +106,7 @@ def default_path(phonons: Phonopy) -> BandPath:
 
 
 def _general_path(phonons: Phonopy) -> BandPath:
-    from pymatgen.core import Structure  # noqa: PLC0415 - half a second of import
+    from pymatgen.core.structure import Structure  # noqa: PLC0415 - half a second of import
     from pymatgen.symmetry.bandstructure import HighSymmKpath  # noqa: PLC0415
 
     cell = phonons.primitive
@@ -117,7 +116,7 @@ def _general_path(phonons: Phonopy) -> BandPath:
         warnings.filterwarnings("ignore", "The input structure does not match")
         standard = HighSymmKpath(structure, symprec=1e-4)
     basis = standard.prim.lattice.matrix @ np.linalg.inv(cell.cell)
-    if np.abs(basis - np.rint(basis)).max() > 1e-3:  # noqa: PLR2004 - 0.1 % of a vector
+    if np.abs(basis - np.rint(basis)).max() > 1e-3:
         raise DataError(
             explain(
                 "no automatic band path for this orientation of the cell",
@@ -128,10 +127,10 @@ def _general_path(phonons: Phonopy) -> BandPath:
         )
     # q_cart = q_standard . inv(A_standard)^T, and A_standard = basis . A_cell.
     turn = np.linalg.inv(basis).T
-    points = {
-        label.replace("\\Gamma", GAMMA): tuple(map(float, np.asarray(q) @ turn))
-        for label, q in standard.kpath["kpoints"].items()
-    }
+    points: dict[str, tuple[float, float, float]] = {}
+    for label, q in standard.kpath["kpoints"].items():
+        one, two, three = map(float, np.asarray(q) @ turn)
+        points[label.replace("\\Gamma", GAMMA)] = (one, two, three)
     names = [
         [label.replace("\\Gamma", GAMMA) for label in segment]
         for segment in standard.kpath["path"]
@@ -198,12 +197,12 @@ def _ticks(
 def is_commensurate(phonons: Phonopy, qpoint: Sequence[float]) -> bool:
     """Return whether a wave vector fits the supercell, so that it is not interpolated.
 
-    Only there do the force constants give the frequency exactly; elsewhere it depends on
-    how forces beyond the supercell are folded.
+    Only there do the force constants give the frequency exactly; elsewhere it depends
+    on how forces beyond the supercell are folded.
     """
     cartesian = np.asarray(qpoint) @ np.linalg.inv(phonons.primitive.cell).T
     phases = phonons.supercell.cell @ cartesian
-    return bool(np.abs(phases - np.rint(phases)).max() < 1e-6)  # noqa: PLR2004
+    return bool(np.abs(phases - np.rint(phases)).max() < 1e-6)
 
 
 def corner_frequencies(phonons: Phonopy, path: BandPath) -> dict[str, FloatArray]:
@@ -231,7 +230,8 @@ def with_charges(phonons: Phonopy, born: Mapping[str, Any] | None) -> Iterator[P
         yield phonons
         return
     before = phonons.nac_params
-    phonons.nac_params = dict(born)
+    charges: Any = dict(born)
+    phonons.nac_params = charges
     try:
         yield phonons
     finally:
@@ -321,9 +321,8 @@ def _thermal(phonons: Phonopy, temperature: float) -> Thermal:
     result = phonons.run_thermal_properties(
         temperatures=[temperature], exclude_gamma_acoustic=True
     )
-    n_atoms = len(phonons.primitive)
-    return Thermal(
-        free_energy=float(result.free_energy[0]) / n_atoms,
-        entropy=float(result.entropy[0]) / n_atoms,
-        heat_capacity=float(result.heat_capacity[0]) / n_atoms,
+    energy, entropy, heat = (
+        float(np.ravel(np.asarray(values, dtype=float))[0]) / len(phonons.primitive)
+        for values in (result.free_energy, result.entropy, result.heat_capacity)
     )
+    return Thermal(free_energy=energy, entropy=entropy, heat_capacity=heat)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import spglib
 from ase import Atoms
-from numpy.typing import NDArray
 
 from lamplighter.errors import DataError, explain
 
@@ -15,10 +13,8 @@ SYMPREC: Final = 1e-3
 """Distance in Å within which atoms count as symmetry-equivalent."""
 
 
-def spglib_cell(
-    atoms: Atoms,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return lattice rows, scaled positions and atomic numbers, as spglib takes them."""
+def spglib_cell(atoms: Atoms) -> tuple[Any, Any, Any]:
+    """Return lattice rows, scaled positions, atomic numbers, as spglib takes them."""
     return (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
 
 
@@ -30,9 +26,7 @@ def space_group_symbol(atoms: Atoms) -> str:
     """
     found = spglib.get_symmetry_dataset(spglib_cell(atoms), symprec=SYMPREC)
     if found is None:
-        problem = "spglib finds no space group"
-        got = f"{atoms.get_chemical_formula()}, cell {atoms.cell.lengths().round(3)}"
-        raise DataError(explain(problem, got=got, wanted="a crystal with a 3D cell"))
+        raise _no_symmetry(atoms)
     return str(found.international)
 
 
@@ -47,8 +41,20 @@ def conventional(atoms: Atoms) -> Atoms:
     Raises:
         DataError: spglib finds no space group.
     """
-    space_group_symbol(atoms)
-    lattice, scaled, numbers = spglib.standardize_cell(
+    found = spglib.standardize_cell(
         spglib_cell(atoms), to_primitive=False, no_idealize=False, symprec=SYMPREC
     )
+    if found is None:
+        raise _no_symmetry(atoms)
+    lattice, scaled, numbers = found
     return Atoms(numbers=numbers, cell=lattice, scaled_positions=scaled, pbc=True)
+
+
+def _no_symmetry(atoms: Atoms) -> DataError:
+    return DataError(
+        explain(
+            "spglib finds no space group",
+            got=f"{atoms.get_chemical_formula()}, cell {atoms.cell.lengths().round(3)}",
+            wanted="a crystal with a 3D cell and without overlapping atoms",
+        )
+    )

@@ -34,8 +34,8 @@ class ForceConstants:
         residual_force: largest force before any displacement, eV/Å.
         drift: largest mean force on a displaced supercell, eV/Å.
         correction: largest change by symmetrisation over the largest force constant.
-        noise: largest acoustic frequency at Γ before symmetrisation, THz: what errors of
-            the size found in the forces do to the lowest modes.
+        noise: largest acoustic frequency at Γ before symmetrisation, THz: what errors
+            of the size found in the forces do to the lowest modes.
         n_displaced: how many displaced supercells were computed.
     """
 
@@ -53,8 +53,8 @@ def force_constants(
     """Return force constants from displaced supercells of a relaxed cell.
 
     Forces of the undisplaced supercell and the mean force are subtracted. An opposite
-    displacement is added wherever symmetry does not make it redundant, so that the cubic
-    term of the energy drops out.
+    displacement is added wherever symmetry does not make it redundant, so that the
+    cubic term of the energy drops out.
 
     Args:
         unit: relaxed cell, conventional or primitive.
@@ -98,7 +98,7 @@ def acoustic_at_gamma(phonons: Phonopy) -> FloatArray:
 
 
 def centring(unit: Atoms) -> Centring:
-    """Return how the primitive cell lies in `unit`, a standard cell or a primitive one."""
+    """Return how the primitive cell lies in `unit`, a standard or primitive cell."""
     if len(conventional(unit)) != len(unit):
         return "P"
     return _CENTRINGS[space_group_symbol(unit)[0]]

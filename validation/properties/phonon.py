@@ -1,12 +1,12 @@
 """Phonons by finite displacements, through any engine, beside those of DFT.
 
-The crystal is relaxed with the engine; one atom at a time is displaced in a supercell; the
-forces give force constants and those the bands. Where a DFT force set of the material
-exists, the same supercell and the same path serve both, so that folding of the forces
+The crystal is relaxed with the engine; one atom at a time is displaced in a supercell;
+the forces give force constants and those the bands. Where a DFT force set of the
+material exists, the same supercell and the same path serve both, so that folding of the forces
 beyond the supercell cancels in the comparison.
 
-Source: Parlinski, Li, Kawazoe, Phys. Rev. Lett. 78, 4063 (1997); Togo, J. Phys. Soc. Jpn.
-92, 012001 (2023).
+Source: Parlinski, Li, Kawazoe, Phys. Rev. Lett. 78, 4063 (1997); Togo, J. Phys. Soc.
+Jpn. 92, 012001 (2023).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from lamplighter.validation.properties.force_constants import (
     diagonal_supercell,
     force_constants,
 )
+from lamplighter.validation.properties.phonon_settings import PhononSettings
 from lamplighter.validation.refs.force_sets import (
     FORCE_SETS,
     ForceSet,
@@ -45,76 +46,9 @@ from lamplighter.validation.refs.force_sets import (
 )
 from lamplighter.validation.relax import RelaxSettings, relax_crystal, space_group
 
+__all__ = ["PhononSettings", "run"]
+
 _MODES_OF_TWO_ATOMS: Final = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhononSettings:
-    """How phonons are computed.
-
-    Attributes:
-        displacement: how far one atom is moved, Å.
-        check_displacement: a second distance, Å, whose difference to the first is the
-            error bar; ``None`` computes none.
-        supercell: repeats of the conventional cell; ``None`` takes those of the DFT
-            force set, or else what `min_length` asks for.
-        min_length: shortest distance between faces of an automatic supercell, Å; twice
-            the engine's cutoff is kept as well.
-        reference: material of the DFT force set; ``auto`` uses the one of the structure
-            if there is one, ``none`` uses none.
-        nac: add the non-analytical term with the reference's Born charges: the
-            longitudinal optical branch then is the model's forces with DFT's
-            electrostatics.
-        mesh: wave vectors along each reciprocal vector for the density of states.
-        n_points: about how many wave vectors the band path gets.
-        temperature: of the thermal functions, K.
-        fmax: largest force of the relaxed crystal, eV/Å.
-        max_residual_force: largest force on an atom before any displacement, eV/Å.
-        imaginary: frequencies below minus this, THz, are imaginary modes.
-        max_correction: largest change, over the largest force constant, that translation
-            and permutation symmetry may ask for.
-    """
-
-    displacement: float = 0.02
-    check_displacement: float | None = 0.01
-    supercell: tuple[int, int, int] | None = None
-    min_length: float = 15.0
-    reference: str = "auto"
-    nac: bool = True
-    mesh: int = 21
-    n_points: int = 160
-    temperature: float = 300.0
-    fmax: float = 1e-4
-    max_residual_force: float = 5e-3
-    imaginary: float = 0.05
-    max_correction: float = 0.02
-
-    def __post_init__(self) -> None:
-        """Refuse settings that give no phonons.
-
-        Raises:
-            ConfigError: a distance, length or count that is not positive, or two equal
-                displacements.
-        """
-        second = self.check_displacement
-        positive = {
-            "displacement": self.displacement,
-            "check_displacement": 1.0 if second is None else second,
-            "supercell": min(self.supercell or (1,)),
-            "min_length": self.min_length,
-            "mesh": self.mesh,
-            "n_points": self.n_points,
-            "temperature": self.temperature,
-            "fmax": self.fmax,
-        }
-        for name, value in positive.items():
-            if not value > 0:
-                problem = f"{name} of the phonon settings must be positive"
-                raise ConfigError(explain(problem, got=value, wanted="> 0"))
-        if second == self.displacement:
-            problem = "check_displacement equals displacement"
-            wanted = "another distance, or None"
-            raise ConfigError(explain(problem, got=second, wanted=wanted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +66,8 @@ def run(
 ) -> PropertyResult:
     """Return phonon frequencies, bands, density of states and thermal functions.
 
-    Frequencies are in THz, sorted at each wave vector, imaginary ones negative, and named
-    only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest at X.
+    Frequencies are in THz, sorted at each wave vector, imaginary ones negative, and
+    named only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest at X.
     ``frequency_Gamma_TO`` is the lowest optical mode of two atoms without the
     non-analytical term. Arrays: ``distances``, ``ticks``, ``labels``, ``breaks``,
     ``frequencies`` [n_q, n_branches] and, with a DFT force set,
@@ -217,19 +151,17 @@ def _cell_and_supercell(
     """Return the cell to relax and the supercell matrix.
 
     With a reference it is the reference's own cell and order of atoms, scaled to the
-    structure's volume per atom, so that both have the same basis.
+    structure's volume per atom, so that both have the same supercell.
     """
-    if reference is None:
-        unit = conventional(structure)
-    else:
+    if reference is not None and settings.supercell is None:
         phonons = reference.phonons()
         unit = to_ase(phonons.unitcell)
         wanted = structure.get_volume() / len(structure) * len(unit)
         unit.set_cell(
             unit.cell.array * (wanted / unit.get_volume()) ** (1 / 3), scale_atoms=True
         )
-        if settings.supercell is None:
-            return unit, np.asarray(phonons.supercell_matrix)
+        return unit, np.asarray(phonons.supercell_matrix)
+    unit = conventional(structure)
     if settings.supercell is not None:
         return unit, np.diag(np.asarray(settings.supercell, dtype=np.int64))
     length = max(settings.min_length, 2 * engine.info.cutoff)

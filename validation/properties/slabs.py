@@ -1,14 +1,14 @@
 """Slabs of several thicknesses, cut from one crystal along one plane.
 
-Source: Tasker, J. Phys. C 12, 4977 (1979) for the three types of ionic surfaces; pymatgen's
-slab generator (Sun, Ceder, Surf. Sci. 617, 53 (2013)) for terminations.
+Source: Tasker, J. Phys. C 12, 4977 (1979) for the three types of ionic surfaces;
+pymatgen's slab generator (Sun, Ceder, Surf. Sci. 617, 53 (2013)) for terminations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import spglib
@@ -16,14 +16,12 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from pymatgen.analysis.bond_valence import BVAnalyzer
-from pymatgen.core.surface import SlabGenerator
+from pymatgen.core.structure import Structure
+from pymatgen.core.surface import Slab, SlabGenerator
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from lamplighter.errors import DataError, explain
 from lamplighter.validation.properties.crystal import conventional, spglib_cell
-
-if TYPE_CHECKING:
-    from pymatgen.core.surface import Slab
 
 FloatArray = NDArray[np.float64]
 Miller = tuple[int, int, int]
@@ -108,7 +106,7 @@ def _apart(repeats: Sequence[int]) -> list[int]:
 
 
 def _slab(
-    bulk: object, miller: Miller, shift: float, thickness: float, vacuum: float
+    bulk: Structure, miller: Miller, shift: float, thickness: float, vacuum: float
 ) -> Atoms:
     generator = SlabGenerator(
         bulk, miller, thickness - 1e-3, vacuum, primitive=True, reorient_lattice=True
@@ -178,7 +176,7 @@ def _unbroken(heights: FloatArray, period: float) -> FloatArray:
 
 
 def _check_slab(slab: Atoms, crystal: Atoms, miller: Miller) -> None:
-    """Refuse a slab with another composition or with atoms nearer than in the crystal."""
+    """Refuse a slab with another composition, or atoms nearer than in the crystal."""
     formula = slab.get_chemical_formula("metal", empirical=True)
     wanted = crystal.get_chemical_formula("metal", empirical=True)
     nearest, expected = _nearest(slab), _nearest(crystal)
@@ -210,8 +208,8 @@ def face_area(slab: Atoms) -> float:
     return float(np.linalg.norm(np.cross(*slab.cell.array[:2])))
 
 
-def _area(structure: object) -> float:
-    matrix = np.asarray(structure.lattice.matrix)  # type: ignore[attr-defined]
+def _area(structure: Structure) -> float:
+    matrix = np.asarray(structure.lattice.matrix)
     return float(np.linalg.norm(np.cross(matrix[0], matrix[1])))
 
 
@@ -242,7 +240,7 @@ def nominal_charges(crystal: Atoms) -> dict[int, float] | None:
 
 
 def dipole_per_area(slab: Atoms, charges: dict[int, float]) -> float:
-    """Return the size of the dipole along the normal per area, e/Å, of nominal charges."""
+    """Return the dipole along the normal per area, e/Å, of nominal charges."""
     weights = np.array([charges[int(number)] for number in slab.numbers])
     return float(abs(weights @ slab.positions[:, 2]) / face_area(slab))
 

@@ -1,11 +1,7 @@
 """Surface energies from slabs of at least three thicknesses, through any engine.
 
-The energy of a slab of N atoms is E(N) = 2 A gamma + N e. A straight line through several
-thicknesses gives the surface energy gamma without an energy of the bulk, and its slope e
-must be that of the bulk: where it is not, the slab has another lattice than the crystal,
-and gamma would grow with thickness without bound.
-
-Source: Fiorentini, Methfessel, J. Phys.: Condens. Matter 8, 6525 (1996).
+Slabs are cut from the crystal that the engine relaxed; the surface energy is the
+intercept of a straight line, whose slope is held against the crystal's own energy.
 """
 
 from __future__ import annotations
@@ -16,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.units import J_M2_PER_EV_A2
@@ -30,6 +25,7 @@ from lamplighter.validation.properties.base import (
 )
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.properties.slabs import Miller, Termination, terminations
+from lamplighter.validation.properties.thickness import ThicknessFit, fit_thickness
 from lamplighter.validation.relax import (
     Relaxed,
     RelaxSettings,
@@ -37,8 +33,6 @@ from lamplighter.validation.relax import (
     relax_crystal,
     relax_ions,
 )
-
-FloatArray = NDArray[np.float64]
 
 MIN_THICKNESSES: Final = 3
 _MIN_LENGTH: Final = 10.0
@@ -55,7 +49,7 @@ class SurfaceSettings:
         n_thicknesses: how many slabs, at least three, one repeat apart.
         min_length: thickness of the thinnest slab, Å; ``None`` is 10 Å or twice the
             engine's cutoff, whichever is more.
-        vacuum: empty space, Å; ``None`` is 12 Å or the cutoff and 2 Å, whichever is more.
+        vacuum: empty space, Å; ``None`` is 12 Å, or the cutoff and 2 Å if that is more.
         fmax: largest force on the relaxed slab, eV/Å.
         max_steps: of each slab's relaxation.
         crystal_fmax: largest force of the relaxed crystal, eV/Å.
@@ -80,7 +74,7 @@ class SurfaceSettings:
         """Refuse settings that give no surface energy.
 
         Raises:
-            ConfigError: no plane, too few thicknesses, or a length that is not positive.
+            ConfigError: no plane, too few thicknesses, or a length not positive.
         """
         if not any(self.miller):
             problem = "no plane has these Miller indices"
@@ -95,56 +89,6 @@ class SurfaceSettings:
             if not value > 0:
                 problem = f"{name} of the surface settings must be positive"
                 raise ConfigError(explain(problem, got=value, wanted="> 0"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ThicknessFit:
-    """A straight line through the energies of slabs.
-
-    Attributes:
-        gamma: surface energy per area of one face, eV/Å^2, from the intercept.
-        slope: energy per atom of the added material, eV.
-        slope_error: slope minus the crystal's energy per atom, eV.
-        each: [n_thicknesses], eV/Å^2: the surface energy that each slab alone gives
-            with the crystal's energy.
-        residual: largest distance of an energy from the line, eV.
-    """
-
-    gamma: float
-    slope: float
-    slope_error: float
-    each: FloatArray
-    residual: float
-
-    @property
-    def change(self) -> float:
-        """How much the two thickest slabs differ, as a fraction of the thickest."""
-        last, before = float(self.each[-1]), float(self.each[-2])
-        return abs(last - before) / max(abs(last), 1e-12)
-
-
-def fit_thickness(
-    n_atoms: Sequence[int], energies: Sequence[float], area: float, bulk_energy: float
-) -> ThicknessFit:
-    """Return the line E(N) = 2 A gamma + N e through slabs of growing thickness.
-
-    Args:
-        n_atoms: atoms of each slab, growing.
-        energies: eV.
-        area: of one face, Å^2.
-        bulk_energy: of the crystal, eV/atom.
-    """
-    counts, total = np.asarray(n_atoms, dtype=float), np.asarray(energies, dtype=float)
-    # Fitted as a difference to the bulk: energies of heavy atoms are large numbers.
-    excess = total - counts * bulk_energy
-    tilt, intercept = np.polyfit(counts, excess, 1)
-    return ThicknessFit(
-        gamma=float(intercept) / (2 * area),
-        slope=bulk_energy + float(tilt),
-        slope_error=float(tilt),
-        each=excess / (2 * area),
-        residual=float(np.abs(excess - intercept - tilt * counts).max()),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +295,7 @@ def _checks(slabs: _Slabs, settings: SurfaceSettings) -> list[Check]:
     slope = max(
         slabs.relaxed.slope_error,
         slabs.cleaved.slope_error,
-        key=lambda value: abs(value),
+        key=abs,
     )
     return [
         Check(

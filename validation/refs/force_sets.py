@@ -1,8 +1,8 @@
 """Phonons of density-functional theory from the force sets that travel with the code.
 
 A model's phonons are compared with these on the same supercell, the same path and the
-same analysis, so that what differs is the forces. Source and licence of the files are in
-``force_sets/README.md``.
+same analysis, so that what differs is the forces. Source and licence of the files are
+in ``force_sets/README.md``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import phonopy
 from ase import Atoms
@@ -56,7 +56,7 @@ class ForceSet:
         return _load(self)
 
     def born_charges(self) -> Mapping[str, Any] | None:
-        """Return phonopy's ``nac_params`` (Born charges, dielectric tensor), or None."""
+        """Return phonopy's ``nac_params``: Born charges, dielectric tensor; or None."""
         if not self.born_file:
             return None
         born: Mapping[str, Any] = parse_BORN(
@@ -83,7 +83,7 @@ def _load(item: ForceSet) -> phonopy.Phonopy:
 
 
 # Spelled out: phonopy warns when "auto" finds a matrix other than the identity.
-_CENTRING: Final = {"MgO": "F", "NaCl": "F", "Si": "P"}
+_CENTRING: Final[dict[str, Literal["P", "F"]]] = {"MgO": "F", "NaCl": "F", "Si": "P"}
 
 FORCE_SETS: Final = {
     item.material: item

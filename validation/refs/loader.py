@@ -100,9 +100,6 @@ class ReferenceValue:
                 raise DataError(
                     explain(problem, got=repr(value), wanted=" or ".join(allowed))
                 )
-        if not isinstance(self.verified, bool):
-            problem = f"verified of the reference for {self.quantity} is no truth value"
-            raise DataError(explain(problem, got=self.verified, wanted="true or false"))
 
 
 def materials() -> tuple[str, ...]:
@@ -215,6 +212,11 @@ def _record(item: object, shared: Mapping[str, Any], where: str) -> ReferenceVal
     for key in ("value", "error"):
         if given.get(key) is not None:
             given[key] = _number(given[key], f"{where}, {key}")
+    if not isinstance(given.get("verified", True), bool):
+        problem = f"{where}: verified is no truth value"
+        raise DataError(
+            explain(problem, got=repr(given["verified"]), wanted="true or false")
+        )
     everything = {**given, "level": level, "source": source}
     known = {field.name for field in fields(ReferenceValue)} - set(shared)
     _check_keys(everything, known, _required(ReferenceValue) - set(shared), where)
