@@ -3,7 +3,7 @@
     python make_crystal_structures.py FOLDER
 
 Kept for the record: `structures/crystal.xyz` is the source of truth. It holds the same
-structures; strained, rattled and other Mg crystals were moved to its end afterwards.
+structures; some costly ones were moved to its end afterwards.
 """
 
 import sys

@@ -1,10 +1,25 @@
 """Rattle, strain, overlap and the order of structures."""
 
+import sys
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import read
+from catalogue import dataset_named, known_structures
+from labelling import MissingCodeError
+from make_crystal_structures import crystal_structures
+from make_surface_structures import adsorbed, slab, top_site
+from reaction_ends import (
+    decompositions,
+    formaldehyde,
+    hydrogen_transfers,
+    methane_abstractions,
+    radical_additions,
+    rearrangements,
+    water_and_hydroxyl,
+)
 from structure_tools import (
     Collection,
     OverlapError,
@@ -15,6 +30,7 @@ from structure_tools import (
     strained,
     write_structures,
 )
+from tight_binding import tight_binding
 
 
 def test_overlap_is_a_fraction_of_the_covalent_radii():
@@ -87,3 +103,55 @@ def test_a_collection_numbers_orders_and_writes(tmp_path):
     assert [atoms.info["uid"] for atoms in back] == uids
     assert back[0].info["spin"] == 1
     assert back[0].info["box"] == 0
+
+
+def test_the_crystal_script_makes_the_crystals_of_the_structure_file():
+    shipped = {a.info["uid"]: a for a in known_structures(dataset_named("crystal_pbe"))}
+    made = crystal_structures()
+    assert {atoms.info["uid"] for atoms in made} == set(shipped)
+    for atoms in made:
+        same = shipped[atoms.info["uid"]]
+        assert atoms.info == same.info
+        assert list(atoms.numbers) == list(same.numbers)
+        np.testing.assert_allclose(atoms.positions, same.positions, atol=1.1e-8)
+        np.testing.assert_allclose(atoms.cell.array, same.cell.array, atol=1e-10)
+
+
+def test_reactions_keep_their_atoms_and_begin_and_end_without_overlap():
+    for reaction in (
+        *hydrogen_transfers(),
+        *methane_abstractions(),
+        *formaldehyde(),
+        *rearrangements(),
+        *radical_additions(),
+        water_and_hydroxyl(),
+        *decompositions(),
+    ):
+        assert list(reaction.reactant.numbers) == list(reaction.product.numbers)
+        assert no_overlap(reaction.reactant, 0.5), reaction.name
+        assert (
+            np.abs(reaction.reactant.positions - reaction.product.positions).max() > 0.3
+        )
+
+
+def test_a_slab_has_alternating_layers_and_sites_on_top():
+    atoms = slab(3, a=4.2)
+    assert atoms.get_chemical_formula() == "Mg6O6"
+    assert sorted(set(atoms.positions[:, 2])) == pytest.approx([0.0, 2.1, 4.2])
+    assert top_site(atoms, "O")[2] == pytest.approx(4.2)
+    magnesium = atoms[atoms.symbols == "Mg"].positions
+    oxygen = atoms[atoms.symbols == "O"].positions
+    below = {tuple(place) for place in magnesium[:2, :2].round(6)}
+    above = {tuple(place) for place in oxygen[2:4, :2].round(6)}
+    assert below == above  # over each Mg stands an O
+    with_hydrogen = adsorbed(atoms, Atoms("H"), "bridge", 2.0)
+    middle = (top_site(atoms, "Mg") + top_site(atoms, "O")) / 2
+    np.testing.assert_allclose(with_hydrogen.positions[-1, :2], middle[:2])
+    assert with_hydrogen.positions[-1, 2] == pytest.approx(6.2)
+
+
+def test_tight_binding_without_tblite_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tblite", None)
+    monkeypatch.setitem(sys.modules, "tblite.ase", None)
+    with pytest.raises(MissingCodeError, match=r"tblite\.ase cannot be imported"):
+        tight_binding("GFN2-xTB")
