@@ -2,8 +2,8 @@
 
 The crystal is relaxed with the engine; one atom at a time is displaced in a supercell;
 the forces give force constants and those the bands. Where a DFT force set of the
-material exists, the same supercell and the same path serve both, so that folding of the forces
-beyond the supercell cancels in the comparison.
+material exists, the same supercell and the same path serve both, so that folding of the
+forces beyond the supercell cancels in the comparison.
 
 Source: Parlinski, Li, Kawazoe, Phys. Rev. Lett. 78, 4063 (1997); Togo, J. Phys. Soc.
 Jpn. 92, 012001 (2023).
@@ -67,8 +67,8 @@ def run(
     """Return phonon frequencies, bands, density of states and thermal functions.
 
     Frequencies are in THz, sorted at each wave vector, imaginary ones negative, and
-    named only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest at X.
-    ``frequency_Gamma_TO`` is the lowest optical mode of two atoms without the
+    named only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest
+    at X. ``frequency_Gamma_TO`` is the lowest optical mode of two atoms without the
     non-analytical term. Arrays: ``distances``, ``ticks``, ``labels``, ``breaks``,
     ``frequencies`` [n_q, n_branches] and, with a DFT force set,
     ``reference_frequencies`` at the same wave vectors; ``dos_frequencies``, ``dos``.

@@ -1,9 +1,9 @@
 """The straight line through the energies of slabs of several thicknesses.
 
 The energy of a slab of N atoms is E(N) = 2 A gamma + N e. A straight line through
-several thicknesses gives the surface energy gamma without an energy of the bulk, and its
-slope e must be that of the bulk: where it is not, the slab has another lattice than the
-crystal, and gamma would grow with thickness without bound.
+several thicknesses gives the surface energy gamma without an energy of the bulk, and
+its slope e must be that of the bulk: where it is not, the slab has another lattice than
+the crystal, and gamma would grow with thickness without bound.
 
 Source: Fiorentini, Methfessel, J. Phys.: Condens. Matter 8, 6525 (1996).
 """
