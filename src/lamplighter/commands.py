@@ -143,20 +143,17 @@ def demo(output: Path) -> int:
 
 def validate_suite(suite: Path, output: Path) -> int:
     """Run a suite, write its report, show its tables."""
-    from lamplighter.validation.report import collect
+    from lamplighter.validation.report.collect import suite_document
     from lamplighter.validation.report.html import write_report
+    from lamplighter.validation.report.terminal import verdict_lines
     from lamplighter.validation.runner import run_suite
     from lamplighter.validation.suite import read_suite
 
     result = run_suite(read_suite(suite), output)
-    document = collect.suite_document(result)
+    document = suite_document(result)
     page, _ = write_report(document, output)
-    if result.parity:
-        columns, rows = collect.parity_rows(document)
-        table(rows, columns, title="Parity")
-    columns, rows = collect.terminal_rows(document)
-    table(rows, columns, title="Physics")
-    info(document["verdict"]["headline"])
+    for line in verdict_lines(document):
+        info(line)
     info(f"report: {page}")
     return result.exit_code
 

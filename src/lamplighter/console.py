@@ -47,7 +47,7 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
     """Show a progress bar while the block runs; nothing when not at a terminal.
 
     Yields:
-        ``advance(n, note)``: call it with the number of finished units and a short note.
+        ``advance(n, note)``: call it with the number of finished units and a note.
     """
     bar = Progress(
         TextColumn("{task.description}"),
