@@ -26,7 +26,7 @@ def row(
         "reference_text": "PBE, VASP", "engines": {"ase": ase, "lammps": lammps},
         "delta_engine": abs(lammps - ase), "engine_limit": 1e-3,
         "engine_verdict": "pass", "delta_physics": ase - reference,
-        "tolerance": tolerance, "verdict": verdict,
+        "tolerance": tolerance, "verdict": verdict, "extra": False,
     }  # fmt: skip
 
 
@@ -195,7 +195,8 @@ def document() -> dict[str, Any]:
         "notes": [{"title": "The new head", "text": "a = 4.213 Å against 4.217 Å."}],
         "checks": [
             {"property": "bulk", "material": "MgO", "engine": "ase",
-             "name": "converged", "ok": True, "value": 3e-5, "limit": 1e-4, "text": "fmax", "advice": ""},
+             "name": "converged", "ok": True, "value": 3e-5, "limit": 1e-4, "text": "fmax",
+             "advice": ""},
             {"property": "surface", "material": "MgO", "engine": "lammps",
              "name": "slope of E(N)", "ok": False, "value": 0.31, "limit": 0.1,
              "text": "The slope differs from the bulk energy by 0.31 meV/atom.",

@@ -210,6 +210,7 @@ def test_number_formats() -> None:
     assert format_number(11.1981, "THz") == "11.198"
     assert format_number(2.0, "meV/Å") == "2.0"
     assert format_small(-4.56e-9) == "4.6e−9"
+    assert format_small(1.0) == "1"
     assert format_delta(0.0, "GPa") == "+0.0"
     assert format_delta(None) == "–"
 

@@ -184,7 +184,11 @@ def _engine_cards(result: SuiteResult) -> list[dict[str, Any]]:
 
 def _parity(results: Sequence[PropertyResult]) -> dict[str, Any]:
     """Return the parity matrix of all materials."""
-    columns = results[0].arrays["columns"] if results else []
+    columns = [
+        # What has no unit of its own is a fraction of the limits of ΔE, ΔF and Δσ.
+        {**column, "unit": "of limit" if "limit" in column["unit"] else column["unit"]}
+        for column in (results[0].arrays["columns"] if results else ())
+    ]
     rows = [
         {**row, "structure": f"{result.material}: {row['structure']}"}
         if len(results) > 1

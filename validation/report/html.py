@@ -148,13 +148,15 @@ def format_number(value: float | None, unit: str = "") -> str:
 def format_small(value: float | None) -> str:
     """Return a difference between engines in short scientific notation.
 
-    >>> format_small(3.2e-13), format_small(0.0), format_small(None)
-    ('3.2e−13', '0', '–')
+    >>> format_small(3.2e-13), format_small(0.25), format_small(None)
+    ('3.2e−13', '0.25', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
     if value == 0:
         return "0"
+    if 0.01 <= abs(value) < 1000:
+        return f"{abs(value):.2g}"
     mantissa, exponent = f"{abs(value):.1e}".split("e")
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 

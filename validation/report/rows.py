@@ -150,7 +150,8 @@ def _quantities(
                 for c in comparisons
                 if c.note.startswith(f"invalid {result.property} ")
             )
-    return list(names)
+    # What clamped ions give stands below what relaxed ions give.
+    return sorted(names, key=lambda name: name.endswith("_clamped"))
 
 
 def _row(
@@ -183,6 +184,7 @@ def _row(
         verdicts.add("invalid")
     row["verdict"] = next((v for v in _WORST if v in verdicts), "info")
     row["note"] = best.note if best else ""
+    row["extra"] = best is None and not re.fullmatch(r"C\d\d(_clamped)?", quantity)
     return row
 
 

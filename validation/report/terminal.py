@@ -28,9 +28,7 @@ def verdict_lines(document: Document) -> list[str]:
     failed = [check for check in document["checks"] if not check["ok"]]
     if failed:
         lines += ["", "Failed checks"]
-        lines += [
-            f"  {c['property']} {c['engine']}: {c['name']}: {c['text']}" for c in failed
-        ]
+        lines += [_failure(check) for check in failed]
     verdict = document["verdict"]
     lines += ["", verdict["headline"], *(f"  {line}" for line in verdict["details"])]
     lines += [f"{note['title']}: {note['text']}" for note in document["notes"]]
@@ -92,6 +90,14 @@ def _physics(document: Document) -> tuple[list[str], list[list[str]]]:
             cells += [format_small(row["delta_engine"])] if both else []
             rows.append([*cells, _allowed(row), row["verdict"]])
     return columns, rows
+
+
+def _failure(check: dict[str, Any]) -> str:
+    where = f"{check['property']} {check['material']}, {check['engine']}"
+    numbers = ""
+    if check["value"] is not None and check["limit"] is not None:
+        numbers = f" is {check['value']:.3g}, limit {check['limit']:.3g}"
+    return f"  {where}: {check['name']}{numbers}; {check['text']}"
 
 
 def _percent(row: dict[str, Any]) -> str:
