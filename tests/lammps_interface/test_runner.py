@@ -70,7 +70,7 @@ def test_failure_can_be_looked_at(argon):
     argon.write_text("units nonsense\n")
     run = run_lammps(argon, timeout_s=60, check=False)
     assert run.returncode != 0
-    assert "ERROR: Unknown units style: nonsense" in run.output
+    assert "ERROR: Unknown units style nonsense" in run.output
     assert run.thermo == ()
 
 
