@@ -3,7 +3,7 @@
     python make_molecule_structures.py FOLDER
 
 Kept for the record: `structures/mol.xyz` is the source of truth. Dynamics with GFN2-xTB
-(needs `tblite`) does not repeat bit for bit elsewhere, and some frames were dropped
+(needs `tblite`) need not repeat bit for bit elsewhere, and some frames were dropped
 afterwards.
 """
 

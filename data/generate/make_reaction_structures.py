@@ -3,7 +3,7 @@
     python make_reaction_structures.py FOLDER
 
 Kept for the record: `structures/react.xyz` is the source of truth. GFN2-xTB (needs
-`tblite`) does not repeat bit for bit elsewhere; an isolated Mg atom (`rea9001`) was
+`tblite`) need not repeat bit for bit elsewhere; an isolated Mg atom (`rea9001`) was
 added afterwards, so that the files of a head share their elements.
 """
 

@@ -3,7 +3,7 @@
     python make_surface_structures.py FOLDER
 
 Kept for the record: `structures/surface.xyz` is the source of truth. The last frames
-come from GFN1-xTB dynamics (needs `tblite`), which does not repeat bit for bit
+come from GFN1-xTB dynamics (needs `tblite`), which need not repeat bit for bit
 elsewhere.
 """
 
