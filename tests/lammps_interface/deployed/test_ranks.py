@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from lamplighter.lammps_interface.convert import convert
+
 pytestmark = pytest.mark.mpi
 
 
@@ -48,8 +50,6 @@ def test_four_ranks_equal_one(lammps, model, crowd, serial):
 
 
 def test_three_layers_on_two_ranks(lammps, crowd, tmp_path, make_model):
-    from lamplighter.lammps_interface.convert import convert  # noqa: PLC0415
-
     path = make_model(tmp_path, 3)
     file = convert(path, "pbe", ["Mg", "O"], tmp_path / "three.pt")
     chosen = {label: crowd[label] for label in ("slab", "corner", "far pair")}
