@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,7 @@ def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
     elements = sorted({s for a in crystals.values() for s in a.get_chemical_symbols()})
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_one_thread_each())
         opened = stack.enter_context(engines(config, card, elements, folder))
         total = _count(config)
         advance = stack.enter_context(console.progress(total, "validation"))
@@ -136,6 +138,29 @@ def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
         seconds=work.seconds,
         engines=infos,
     )
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keep engines that run beside each other from taking each other's cores.
+
+    torch would start a thread per core in this process and in LAMMPS; on the small
+    structures of a validation that is slower than one thread. What the user has set in
+    ``OMP_NUM_THREADS`` stays.
+    """
+    import torch  # noqa: PLC0415 - seconds that reading a suite need not pay
+
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        torch.set_num_threads(before)
 
 
 def load_all_references(config: SuiteConfig) -> tuple[ReferenceValue, ...]:

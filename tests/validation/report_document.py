@@ -195,7 +195,8 @@ def document() -> dict[str, Any]:
         "notes": [{"title": "The new head", "text": "a = 4.213 Å against 4.217 Å."}],
         "checks": [
             {"property": "bulk", "material": "MgO", "engine": "ase",
-             "name": "converged", "ok": True, "value": 3e-5, "limit": 1e-4, "text": "fmax",
+             "name": "converged", "ok": True, "value": 3e-5, "limit": 1e-4,
+             "text": "fmax",
              "advice": ""},
             {"property": "surface", "material": "MgO", "engine": "lammps",
              "name": "slope of E(N)", "ok": False, "value": 0.31, "limit": 0.1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,9 +32,11 @@ class DemoConfig:
     Attributes:
         training_minutes: time budget of the post-training.
         max_steps: optimiser steps after which it ends at the latest.
+        replay_frames: most frames of each old head that are replayed.
         dynamics_steps: steps of 2 fs.
         repeats: MgO cells of 8 atoms along each edge of the box.
-        ranks: MPI ranks of the molecular dynamics.
+        ranks: MPI ranks of the molecular dynamics; 0 takes two, or one where there is
+            only one core.
         temperature: of the thermostat, K.
         base: the potential to start from; none is the shipped one.
         properties: what is validated.
@@ -41,9 +44,10 @@ class DemoConfig:
 
     training_minutes: float = 1.4
     max_steps: int = 1500
+    replay_frames: int = 60
     dynamics_steps: int = 500
     repeats: int = 3
-    ranks: int = 2
+    ranks: int = 0
     temperature: float = 300.0
     base: Path | None = None
     properties: tuple[str, ...] = ("parity", "bulk", "elastic", "phonon", "surface")
@@ -54,6 +58,11 @@ class DemoConfig:
             value = getattr(self, name)
             if not value > 0:
                 raise ConfigError(explain(f"demo: {name}", got=value, wanted="> 0"))
+
+    @property
+    def n_ranks(self) -> int:
+        """Return the number of MPI ranks of the molecular dynamics."""
+        return self.ranks or min(2, os.cpu_count() or 1)
 
     @property
     def n_atoms(self) -> int:

@@ -24,7 +24,7 @@ from lamplighter.lammps_interface.runner import run_lammps
 from lamplighter.model import read_header
 from lamplighter.train import FinetuneConfig, HeadData, TrainResult, finetune
 from lamplighter.train.config import RunSettings
-from lamplighter.train.finetune_config import NewHead
+from lamplighter.train.finetune_config import NewHead, ReplaySettings
 from lamplighter.validation.runner import SuiteResult, run_suite
 from lamplighter.validation.suite import (
     EngineSpec,
@@ -75,6 +75,8 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
         output=output,
         heads=(new,),
         replay_heads=replay,
+        # Enough to hold the old heads for the minute that this takes.
+        replay=ReplaySettings(max_frames=config.replay_frames),
         run=RunSettings(
             max_steps=config.max_steps,
             max_minutes=config.training_minutes,
@@ -141,7 +143,7 @@ def run_dynamics(artifact: Path, folder: Path, config: DemoConfig) -> dict[str, 
             ),
             encoding="utf-8",
         )
-    run = run_lammps(script, ranks=config.ranks, timeout_s=1200.0)
+    run = run_lammps(script, ranks=config.n_ranks, timeout_s=1200.0)
     thermo = run.thermo[-1] if run.thermo else {}
     if len(thermo.get("Step", ())) == 0 or thermo["Step"][-1] != config.dynamics_steps:
         raise EngineError(
@@ -159,7 +161,7 @@ def run_dynamics(artifact: Path, folder: Path, config: DemoConfig) -> dict[str, 
         "target_K": config.temperature,
         "note": (
             f"{config.n_atoms} atoms of MgO, {config.dynamics_steps} steps of 2 fs on "
-            f"{config.ranks} MPI {'rank' if config.ranks == 1 else 'ranks'} in "
+            f"{config.n_ranks} MPI {'rank' if config.n_ranks == 1 else 'ranks'} in "
             f"{run.wall_s:.0f} s, the start of LAMMPS included."
         ),
     }
