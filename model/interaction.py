@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.coupling import as_tensor, clebsch_gordan, natural_paths
 from lamplighter.model.graph import Graph
-from lamplighter.model.linear import EquivariantLinear, degree, gate
+from lamplighter.model.linear import EquivariantLinear, by_degree, gate
 from lamplighter.model.radial import RadialNetwork
 
 
@@ -83,7 +83,7 @@ class Interaction(nn.Module):
         sums = self._neighbor_sums(features, weights, pairs, graph)
         norm = self.alpha + self.beta * sum_slots(density, graph)
         own = features[: graph.n_own]
-        residual = self.linear_residual([degree(own, l) for l in range(self.l_in + 1)])
+        residual = self.linear_residual(by_degree(own))
         message = self.linear_sum([a / norm[:, None, None] for a in sums])
         for l, part in enumerate(residual):
             message[l] = message[l] + part
@@ -93,25 +93,25 @@ class Interaction(nn.Module):
         self, features: Tensor, weights: Tensor, pairs: PairFeatures, graph: Graph
     ) -> list[Tensor]:
         """Return A per degree: ``[n_own, 2 l + 1, n_paths(l) * edge_channels]``."""
-        by_degree: list[list[Tensor]] = [[] for _ in range(self.l_max + 1)]
-        neighbor = features.index_select(0, pairs.neighbor)
-        for k, (l1, l2, l3) in enumerate(self.paths):
-            width = self.edge_channels
-            radial = weights[:, None, k * width : (k + 1) * width]
+        sums: list[list[Tensor]] = [[] for _ in range(self.l_max + 1)]
+        neighbor = by_degree(features.index_select(0, pairs.neighbor))
+        harmonics = by_degree(pairs.harmonics[:, :, None])
+        radial = weights.reshape(
+            len(weights), len(self.paths), self.edge_channels
+        ).split(1, dim=1)
+        for (l1, l2, l3), weight in zip(self.paths, radial, strict=True):
             # [s, m1, c], the features of the neighbour with their radial weight
-            source = radial * degree(neighbor, l1)
-            angular = self._angular(pairs.harmonics, l1, l2, l3)
-            by_degree[l3].append(_contract(angular, source, graph))
-        return [torch.cat(parts, dim=-1) for parts in by_degree]
+            source = weight * neighbor[l1]
+            angular = self._angular(harmonics[l2][:, :, 0], (l1, l2, l3))
+            sums[l3].append(_contract(angular, source, graph))
+        return [torch.cat(parts, dim=-1) for parts in sums]
 
-    def _angular(self, harmonics: Tensor, l1: int, l2: int, l3: int) -> Tensor:
+    def _angular(self, harmonics: Tensor, path: tuple[int, int, int]) -> Tensor:
         """Return ``[n_slots, 2 l1 + 1, 2 l3 + 1]``: Y coupled, before the features."""
-        y = harmonics[:, l2 * l2 : (l2 + 1) ** 2]
-        if l1 == 0:
-            return y[:, None, :]
-        table: Tensor = getattr(self, _name(l1, l2, l3))
+        if path[0] == 0:
+            return harmonics[:, None, :]
         # [s, m2] x [m1, m2, m3] -> [s, m1, m3]
-        return torch.einsum("sb,abc->sac", y, table)
+        return torch.einsum("sb,abc->sac", harmonics, getattr(self, _name(*path)))
 
 
 def _name(l1: int, l2: int, l3: int) -> str:

@@ -19,9 +19,13 @@ SIGMOID_SECOND_MOMENT = 1.0 / math.sqrt(0.293379035858093)
 """The same for the logistic function."""
 
 
-def degree(features: Tensor, l: int) -> Tensor:
-    """Return the components of degree `l`: ``[n, 2 l + 1, channels]``."""
-    return features[:, l * l : (l + 1) ** 2]
+def by_degree(features: Tensor) -> tuple[Tensor, ...]:
+    """Return the components of each degree: ``[n, 2 l + 1, channels]`` for l = 0, 1, ...
+
+    One split instead of several slices: the derivative of a split is one concatenation.
+    """
+    n_degrees = math.isqrt(features.shape[1])
+    return torch.split(features, [2 * l + 1 for l in range(n_degrees)], dim=1)
 
 
 class EquivariantLinear(nn.Module):
@@ -58,9 +62,8 @@ def gate(features: Sequence[Tensor], channels: int) -> list[Tensor]:
         per degree ``[n, 2 l + 1, channels]``: SiLU of the scalars, and each higher
         channel times the sigmoid of its own gate, both of unit second moment.
     """
-    scalars = features[0]
-    out = [SILU_SECOND_MOMENT * nn.functional.silu(scalars[..., :channels])]
-    for l in range(1, len(features)):
-        gates = scalars[..., l * channels : (l + 1) * channels]
-        out.append(SIGMOID_SECOND_MOMENT * torch.sigmoid(gates) * features[l])
+    scalars, *gates = torch.split(features[0], channels, dim=-1)
+    out = [SILU_SECOND_MOMENT * nn.functional.silu(scalars)]
+    for gate_scalars, higher in zip(gates, features[1:], strict=True):
+        out.append(SIGMOID_SECOND_MOMENT * torch.sigmoid(gate_scalars) * higher)
     return out

@@ -13,7 +13,7 @@ from lamplighter.model.config import PotentialConfig
 from lamplighter.model.exchange import NO_EXCHANGE, GhostExchange
 from lamplighter.model.graph import Graph
 from lamplighter.model.interaction import Interaction, PairFeatures, sum_slots
-from lamplighter.model.linear import EquivariantLinear, degree
+from lamplighter.model.linear import EquivariantLinear, by_degree
 from lamplighter.model.product import SymmetricProduct
 from lamplighter.model.radial import agnesi, bessel_basis, polynomial_cutoff
 from lamplighter.model.readout import LinearReadout, NonLinearReadout
@@ -37,8 +37,7 @@ class Layer(nn.Module):
 
     def project(self, features: Tensor) -> Tensor:
         """Return u = W_up h: ``[n, (l_in + 1)^2, edge_channels]``."""
-        parts = [degree(features, l) for l in range(self.l_in + 1)]
-        return torch.cat(self.linear_up(parts), dim=1)
+        return torch.cat(self.linear_up(by_degree(features)), dim=1)
 
     def forward(
         self, features: Tensor, projected: Tensor, pairs: PairFeatures, graph: Graph
@@ -51,7 +50,7 @@ class Layer(nn.Module):
         """
         mixed = self.interaction(projected, pairs, graph)
         update: list[Tensor] = self.linear_product(self.product(mixed))
-        skipped = [degree(features, l) for l in range(min(self.l_in, self.l_out) + 1)]
+        skipped = by_degree(features)[: min(self.l_in, self.l_out) + 1]
         for l, part in enumerate(self.linear_skip(skipped)):
             update[l] = update[l] + part
         return torch.cat(update, dim=1)
