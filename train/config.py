@@ -221,7 +221,9 @@ class OptimizerSettings:
     Attributes:
         learning_rate: highest learning rate.
         weight_decay: decoupled decay, per step times the learning rate.
-        amsgrad: use the largest second moment seen.
+        beta2: decay of the second moment; smaller forgets a violent start sooner.
+        amsgrad: use the largest second moment ever seen; a violent start then slows the
+            whole run.
         clip_norm: gradients are scaled down to this norm; 0 switches it off.
         ema_decay: decay of the exponential average of the weights, which is what is
             validated and saved; 0 switches it off.
@@ -238,7 +240,8 @@ class OptimizerSettings:
 
     learning_rate: float = 5e-3
     weight_decay: float = 1e-8
-    amsgrad: bool = True
+    beta2: float = 0.999
+    amsgrad: bool = False
     clip_norm: float = 100.0
     ema_decay: float = 0.995
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
@@ -251,6 +254,7 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
         check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 <= decay < 1")
+        check(0 < self.beta2 < 1, "beta2", self.beta2, "between 0 and 1")
         check(self.clip_norm >= 0, "clip_norm", self.clip_norm, "at least 0")
         check(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
         check(0 < self.plateau_factor < 1, "plateau_factor", self.plateau_factor, "0-1")

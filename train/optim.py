@@ -20,6 +20,7 @@ def make_optimizer(
     return torch.optim.AdamW(
         parameters,
         lr=settings.learning_rate,
+        betas=(0.9, settings.beta2),
         weight_decay=settings.weight_decay,
         amsgrad=settings.amsgrad,
     )

@@ -48,24 +48,10 @@ def train(config: TrainConfig) -> TrainResult:
     """
     set_threads(config.run)
     data = prepare(config.heads, config.split, config.limits)
-    fitted = fit_heads(config.heads, {h.head.name: h.train for h in data.heads})
-    potential = _new_potential(config, data, fitted)
-    references = reference_record(fitted)
-    announce(config.run, data, potential)
+    job, references = build_job(config, data)
+    announce(config.run, data, job.potential)
     config.output.mkdir(parents=True, exist_ok=True)
     write_json(config.output / "config.json", to_mapping(config))
-    job = Job(
-        potential=potential,
-        train=make_train_items(data, config, potential.config),
-        validation=_validation_items(data, config, potential.config),
-        quotas={h.name: h.quota for h in config.heads if h.quota is not None},
-        loss=config.loss,
-        sampling=config.sampling,
-        optimizer=config.optimizer,
-        run=config.run,
-        output=config.output,
-        fingerprint=fingerprint(to_mapping(config), data.hashes),
-    )
     with stop_on_signals() as stop:
         outcome = Trainer(job).run(stop)
     result = write_results(
@@ -77,6 +63,25 @@ def train(config: TrainConfig) -> TrainResult:
     )
     info(f"wrote {result.model} (ended by {result.reason})")
     return result
+
+
+def build_job(config: TrainConfig, data: PreparedData) -> tuple[Job, dict[str, Any]]:
+    """Return the run that `config` describes, and the E0 of its heads as a record."""
+    fitted = fit_heads(config.heads, {h.head.name: h.train for h in data.heads})
+    potential = _new_potential(config, data, fitted)
+    job = Job(
+        potential=potential,
+        train=_train_items(data, config, potential.config),
+        validation=_validation_items(data, config, potential.config),
+        quotas={h.name: h.quota for h in config.heads if h.quota is not None},
+        loss=config.loss,
+        sampling=config.sampling,
+        optimizer=config.optimizer,
+        run=config.run,
+        output=config.output,
+        fingerprint=fingerprint(to_mapping(config), data.hashes),
+    )
+    return job, reference_record(fitted)
 
 
 def set_threads(run: RunSettings) -> None:
@@ -95,7 +100,7 @@ def fingerprint(config: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_train_items(
+def _train_items(
     data: PreparedData, config: TrainConfig, shape: PotentialConfig
 ) -> list[Item]:
     """Return the training frames as graphs with their weights."""

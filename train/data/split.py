@@ -106,7 +106,7 @@ def _top_up(
 def _keep_elements(
     frames: Sequence[Frame], decided: set[str], validation: set[str], test: set[str]
 ) -> None:
-    """Take geometries back that hold the only training atoms of an element of a head."""
+    """Take back geometries with the only training atoms of an element of a head."""
     for head in dict.fromkeys(f.head for f in frames):
         own = [f for f in frames if f.head == head]
         held = validation | test

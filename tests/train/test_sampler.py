@@ -1,0 +1,109 @@
+"""Batches: shares, passes, equal cost, limits, and the same draw every time."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lamplighter.errors import ConfigError
+from lamplighter.train.config import SamplingSettings
+from lamplighter.train.sampler import FrameCost, HeadSampler
+
+
+def costs(rng, big=200, small=50):
+    large = [
+        FrameCost(head="crystal", n_atoms=int(n), n_pairs=int(60 * n), label=f"c{k}")
+        for k, n in enumerate(rng.integers(2, 17, big))
+    ]
+    little = [
+        FrameCost(head="molecule", n_atoms=int(n), n_pairs=int(n * (n - 1)))
+        for n in rng.integers(2, 10, small)
+    ]
+    return [*large, *little]
+
+
+def heads_of(sampler_costs, epochs):
+    return Counter(sampler_costs[k].head for e in epochs for b in e for k in b)
+
+
+def test_the_draw_is_a_function_of_seed_and_epoch(rng):
+    data = costs(rng)
+    settings = SamplingSettings(batch_frames=8)
+    first, second = (HeadSampler(data, settings, seed=5) for _ in range(2))
+    second.epoch(0)
+    assert first.epoch(3) == second.epoch(3)
+    assert first.epoch(3) != first.epoch(4)
+    assert first.epoch(3) != HeadSampler(data, settings, seed=6).epoch(3)
+
+
+def test_in_proportion_every_frame_comes_once_an_epoch(rng):
+    data = costs(rng)
+    sampler = HeadSampler(data, SamplingSettings(batch_frames=10))
+    drawn = [k for batch in sampler.epoch(0) for k in batch]
+    assert len(sampler.epoch(0)) == sampler.steps_per_epoch == 25
+    assert sorted(drawn) == list(range(len(data)))
+
+
+def test_passes_show_every_frame_before_any_again(rng):
+    data = costs(rng)
+    settings = SamplingSettings(batch_frames=7, steps_per_epoch=3)
+    sampler = HeadSampler(data, settings)
+    drawn = [k for e in range(12) for b in sampler.epoch(e) for k in b]
+    counts = Counter(k for k in drawn if data[k].head == "molecule")
+    assert max(counts.values()) - min(counts[k] for k in range(200, 250)) <= 1
+
+
+def test_quotas_set_the_shares(rng):
+    data = costs(rng)
+    quotas = {"crystal": 1.0, "molecule": 3.0}
+    sampler = HeadSampler(data, SamplingSettings(batch_frames=8), quotas=quotas)
+    shares = heads_of(data, [sampler.epoch(e) for e in range(4)])
+    assert shares["molecule"] / shares["crystal"] == pytest.approx(3.0, rel=0.02)
+
+
+def test_temperature_moves_towards_equal_shares(rng):
+    data = costs(rng)
+    shares = [
+        HeadSampler(data, SamplingSettings(temperature=t)).shares["molecule"]
+        for t in (1.0, 2.0, 1e9)
+    ]
+    assert shares == pytest.approx([0.2, 1 / 3, 0.5])
+
+
+def test_one_quota_leaves_the_rest_to_the_others(rng):
+    data = costs(rng)
+    sampler = HeadSampler(data, SamplingSettings(), quotas={"molecule": 0.7})
+    assert sum(sampler.shares.values()) == pytest.approx(1.0)
+
+
+def test_batches_cost_the_same(rng):
+    data = costs(rng)
+    sampler = HeadSampler(data, SamplingSettings(batch_frames=10, max_atoms=4096))
+    pairs = [sum(data[k].n_pairs for k in b) for b in sampler.epoch(1)]
+    assert max(pairs) < 1.15 * np.mean(pairs)
+
+
+def test_no_batch_exceeds_the_atoms(rng):
+    data = costs(rng)
+    sampler = HeadSampler(data, SamplingSettings(batch_frames=64, max_atoms=60))
+    for number in range(5):
+        for batch in sampler.epoch(number):
+            assert sum(data[k].n_atoms for k in batch) <= 60
+
+
+def test_a_frame_larger_than_a_batch_is_refused():
+    data = [FrameCost(head="h", n_atoms=99, n_pairs=1, label="slab.xyz: frame 3")]
+    with pytest.raises(ConfigError, match=r"slab\.xyz: frame 3.*99 atoms.*max_atoms"):
+        HeadSampler(data, SamplingSettings(max_atoms=64))
+
+
+def test_a_quota_without_frames_is_refused(rng):
+    with pytest.raises(ConfigError, match="without training frames; got: other"):
+        HeadSampler(costs(rng), SamplingSettings(), quotas={"other": 1.0})
+
+
+def test_no_frames_are_refused():
+    with pytest.raises(ConfigError, match="no frame to train on"):
+        HeadSampler([], SamplingSettings())
