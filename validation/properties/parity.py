@@ -22,8 +22,7 @@ from ase.io import write
 
 from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.files import atomic_path
-from lamplighter.units import GPA_PER_EV_A3
-from lamplighter.validation.engines.base import WANT_ALL, Engine, FloatArray, Result
+from lamplighter.validation.engines.base import WANT_ALL, Engine, FloatArray
 from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
@@ -31,50 +30,26 @@ from lamplighter.validation.properties.base import (
     at_most,
 )
 from lamplighter.validation.properties.crystal import material_name
-from lamplighter.validation.structures import VOIGT, strained
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerances:
-    """What two evaluations of the same model may differ by.
-
-    Attributes:
-        energy: eV per atom; also for each per-atom energy in eV, and for their sum.
-        forces: eV/Å, largest component.
-        stress: GPa, largest component.
-        slope: eV/Å, force against finite differences along a unit direction.
-        strain_slope: GPa, stress against finite differences along a unit strain.
-        displacement: Å, step of the finite differences of the energy.
-        strain: Step of the finite differences by strain.
-    """
-
-    energy: float
-    forces: float
-    stress: float
-    slope: float
-    strain_slope: float
-    displacement: float
-    strain: float
-
-
-FLOAT64 = Tolerances(
-    energy=1e-9,
-    forces=1e-8,
-    stress=1e-6,
-    slope=1e-5,
-    strain_slope=1e-4,
-    displacement=1.5e-3,
-    strain=3e-4,
+from lamplighter.validation.properties.parity_terms import (
+    FLOAT32,
+    FLOAT64,
+    Tolerances,
+    derivatives,
+    differences,
+    invariances,
 )
-FLOAT32 = Tolerances(
-    energy=1e-5,
-    forces=1e-3,
-    stress=0.05,
-    slope=2e-2,
-    strain_slope=0.5,
-    displacement=2e-2,
-    strain=5e-3,
-)
+
+
+__all__ = [
+    "FLOAT32",
+    "FLOAT64",
+    "Column",
+    "ParitySettings",
+    "Tolerances",
+    "columns",
+    "run",
+    "tolerances_for",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,16 +243,18 @@ def _row(
     try:
         a = engines[0].compute(atoms, WANT_ALL)
         b = engines[1].compute(atoms, WANT_ALL)
-        values = _differences(a, b)
+        values = differences(a, b)
         values["sum"] = (
             None
             if b.energies is None
             else abs(b.energies.sum() - b.energy) / len(atoms)
         )
         if settings.directions:
-            values |= _derivatives(atoms, b, engines[1], settings, limits, rng)
+            values |= derivatives(
+                atoms, b, engines[1], settings.directions, limits, rng
+            )
         if settings.invariances:
-            values |= _invariances(atoms, b, engines[1], limits, rng)
+            values |= invariances(atoms, b, engines[1], limits, rng)
     except EngineError as error:
         _save(atoms, name, settings, {})
         return row, str(error)
@@ -286,140 +263,6 @@ def _row(
         forces = {"forces_reference": a.forces, "forces_deployed": b.forces}
         _save(atoms, name, settings, forces)
     return row, None
-
-
-def _differences(a: Result, b: Result) -> dict[str, float | None]:
-    """Return the deviations of two results for the same atoms in the same order."""
-    values: dict[str, float | None] = {
-        "energy": abs(a.energy - b.energy) / len(a.forces),
-        "forces": float(np.abs(a.forces - b.forces).max()),
-        "energies": None,
-        "stress": None,
-    }
-    if a.energies is not None and b.energies is not None:
-        values["energies"] = float(np.abs(a.energies - b.energies).max())
-    if a.stress is not None and b.stress is not None:
-        values["stress"] = float(np.abs(a.stress - b.stress).max()) * GPA_PER_EV_A3
-    return values
-
-
-def _derivatives(
-    atoms: Atoms,
-    result: Result,
-    engine: Engine,
-    settings: ParitySettings,
-    limits: Tolerances,
-    rng: np.random.Generator,
-) -> dict[str, float | None]:
-    """Return how far forces and stress are from derivatives of the energy."""
-    slope = 0.0
-    strain: float | None = None if result.stress is None else 0.0
-    for _ in range(settings.directions):
-        direction = _weights(rng, (len(atoms), 3))
-        moved = [_moved(atoms, s * limits.displacement * direction) for s in _STEPS]
-        numeric = _derivative(moved, engine, limits.displacement)
-        exact = -float(np.sum(result.forces * direction))
-        slope = max(slope, abs(numeric - exact))
-        if result.stress is None or strain is None:
-            continue
-        shape = _symmetric(_weights(rng, (6,)))
-        cells = [strained(atoms, s * limits.strain * shape) for s in _STEPS]
-        numeric = _derivative(cells, engine, limits.strain) / atoms.get_volume()
-        exact = float(np.sum(result.stress * shape))
-        strain = max(strain, abs(numeric - exact) * GPA_PER_EV_A3)
-    return {"slope": slope, "strain": strain}
-
-
-_STEPS = (-2.0, -1.0, 1.0, 2.0)
-
-
-def _weights(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
-    """Return a random unit vector without small components.
-
-    Each component of a force then counts, and counts differently from its neighbours.
-    """
-    signs = rng.choice([-1.0, 1.0], size=shape)
-    weights = signs * rng.uniform(0.5, 1.5, size=shape)
-    return np.asarray(weights / np.linalg.norm(weights))
-
-
-def _symmetric(components: FloatArray) -> FloatArray:
-    """Return a symmetric ``[3, 3]`` tensor of norm 1 from six components."""
-    tensor = np.zeros((3, 3))
-    for (i, j), value in zip(VOIGT, components, strict=True):
-        tensor[i, j] = tensor[j, i] = value
-    return np.asarray(tensor / np.linalg.norm(tensor))
-
-
-def _derivative(structures: Sequence[Atoms], engine: Engine, step: float) -> float:
-    """Return the five-point derivative of the energy; its error is of fourth order."""
-    e = [r.energy for r in engine.compute_many(structures, ("energy", "forces"))]
-    return (e[0] - 8.0 * e[1] + 8.0 * e[2] - e[3]) / (12.0 * step)
-
-
-def _moved(atoms: Atoms, displacement: FloatArray) -> Atoms:
-    moved: Atoms = atoms.copy()
-    moved.set_positions(atoms.get_positions() + displacement, apply_constraint=False)
-    return moved
-
-
-def _invariances(
-    atoms: Atoms,
-    result: Result,
-    engine: Engine,
-    limits: Tolerances,
-    rng: np.random.Generator,
-) -> dict[str, float | None]:
-    """Return deviations under three operations, as fractions of the tolerances."""
-    shift = rng.normal(size=3) * 3.0
-    translated = engine.compute(
-        _moved(atoms, np.tile(shift, (len(atoms), 1))), WANT_ALL
-    )
-
-    rotation = _rotation(rng)
-    turned_atoms = atoms.copy()
-    turned_atoms.set_cell(atoms.cell.array @ rotation.T)
-    turned_atoms.set_positions(atoms.positions @ rotation.T, apply_constraint=False)
-    turned = engine.compute(turned_atoms, WANT_ALL)
-    rotated = dataclasses.replace(
-        turned,
-        forces=turned.forces @ rotation,
-        stress=None if turned.stress is None else rotation.T @ turned.stress @ rotation,
-    )
-
-    order = rng.permutation(len(atoms))
-    shuffled = engine.compute(atoms[order], WANT_ALL)
-    back = np.argsort(order)
-    permuted = dataclasses.replace(
-        shuffled,
-        forces=shuffled.forces[back],
-        energies=None if shuffled.energies is None else shuffled.energies[back],
-    )
-    return {
-        "translation": _fraction(result, translated, limits),
-        "rotation": _fraction(result, rotated, limits),
-        "permutation": _fraction(result, permuted, limits),
-    }
-
-
-def _fraction(a: Result, b: Result, limits: Tolerances) -> float:
-    """Return the largest deviation of two results in units of its tolerance."""
-    values = _differences(a, b)
-    scale = {
-        "energy": limits.energy,
-        "energies": limits.energy,
-        "forces": limits.forces,
-        "stress": limits.stress,
-    }
-    found = [value / scale[key] for key, value in values.items() if value is not None]
-    return float(np.max(found))
-
-
-def _rotation(rng: np.random.Generator) -> FloatArray:
-    """Return a random proper rotation ``[3, 3]`` with ``v_new = R @ v``."""
-    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    return np.asarray(q if np.linalg.det(q) > 0.0 else -q)
 
 
 def _save(
