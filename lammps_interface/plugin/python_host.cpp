@@ -13,10 +13,9 @@ namespace {
 // The opaque types of Python's C interface.
 struct PyObject;
 struct PyThreadState;
-struct PyInitConfig;
 
-// Addresses of the functions in use; all belong to Python's stable interface, except the
-// optional ones at the end, of which each Python version has at least one.
+// Addresses of the functions in use. The last two have no fixed place: Python 3.15 and newer
+// lack the first; the second has an underscore before Python 3.13.
 struct PythonApi {
   int (*IsInitialized)();
   void (*InitializeEx)(int);
@@ -31,12 +30,8 @@ struct PythonApi {
   int (*RunString)(const char *);
   wchar_t *(*DecodeLocale)(const char *, size_t *);
 
-  void (*SetProgramName)(const wchar_t *);    // gone from Python 3.15 on
-  int (*IsFinalizing)();                      // public name, or with an underscore
-  PyInitConfig *(*InitConfigCreate)();        // Python 3.14 and newer
-  int (*InitConfigSetStr)(PyInitConfig *, const char *, const char *);
-  int (*InitFromConfig)(PyInitConfig *);
-  void (*InitConfigFree)(PyInitConfig *);
+  void (*SetProgramName)(const wchar_t *);
+  int (*IsFinalizing)();
 };
 
 PythonApi py{};
@@ -68,11 +63,6 @@ std::string find_all(void *where)
   find(where, "Py_SetProgramName", py.SetProgramName);
   if (!find(where, "Py_IsFinalizing", py.IsFinalizing))
     find(where, "_Py_IsFinalizing", py.IsFinalizing);
-  if (find(where, "PyInitConfig_Create", py.InitConfigCreate)) {
-    find(where, "PyInitConfig_SetStr", py.InitConfigSetStr);
-    find(where, "Py_InitializeFromInitConfig", py.InitFromConfig);
-    find(where, "PyInitConfig_Free", py.InitConfigFree);
-  }
   return "";
 }
 
@@ -113,19 +103,13 @@ std::string open_library(void *&library)
 std::string initialise()
 {
   const char *program = environment("LAMPLIGHTER_PYTHON");
-  if (*program && py.SetProgramName) {
+  if (!py.SetProgramName)
+    return "this Python is newer than the pair style can start." + std::string(restart_hint);
+  if (*program) {
     static wchar_t *name = py.DecodeLocale(program, nullptr);    // Python keeps the pointer
     if (name) py.SetProgramName(name);
-    py.InitializeEx(0);
-  } else if (*program && py.InitFromConfig && py.InitConfigSetStr && py.InitConfigFree) {
-    PyInitConfig *config = py.InitConfigCreate();
-    if (!config || py.InitConfigSetStr(config, "program_name", program) != 0 ||
-        py.InitFromConfig(config) != 0)
-      return std::string("Python does not start as ") + program;
-    py.InitConfigFree(config);
-  } else {
-    py.InitializeEx(0);
   }
+  py.InitializeEx(0);
   if (!py.IsInitialized()) return "Python does not start";
   py.RunString("import os, sys\n"
                "for _p in os.environ.get('LAMPLIGHTER_PYTHONPATH', '').split(os.pathsep):\n"
