@@ -1,6 +1,6 @@
 """Coupling coefficients and the basis of the symmetric product.
 
-Coefficients come from e3nn (the signs of its 0.6 line). The symmetric product
+Coefficients have the signs of e3nn's 0.6 line. The symmetric product
 ``P_m = sum_k w_k C_k,m(x, ..., x)`` couples copies of *one* tensor, so only the totally
 symmetric part of a coupling counts. The linearly independent ones are found here once
 per shape, as polynomials: for every power a matrix from monomials to values.
@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from e3nn import o3
 from torch import Tensor
 
 from lamplighter.arrays import Floats, Integers
+from lamplighter.model.wigner import wigner_3j
 
 
 @functools.cache
@@ -29,8 +29,7 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Floats:
     ``sqrt(2 l3 + 1)`` times the Wigner 3j symbol in the real basis of
     [`spherical_harmonics`][lamplighter.model.angular.spherical_harmonics].
     """
-    w3j: Floats = o3.wigner_3j(l1, l2, l3, dtype=torch.float64).numpy()
-    return w3j * math.sqrt(2 * l3 + 1)
+    return wigner_3j(l1, l2, l3) * math.sqrt(2 * l3 + 1)
 
 
 def natural_paths(l1_max: int, l_max: int) -> list[tuple[int, int, int]]:
@@ -102,9 +101,7 @@ def _as_polynomial(
     base = size ** np.arange(monomials.shape[1])[::-1]
     index = np.searchsorted(monomials @ base, products @ base)
     flat = tree.reshape(len(products), -1)
-    return np.stack(
-        [np.bincount(index, column, len(monomials)) for column in flat.T]
-    )
+    return np.stack([np.bincount(index, column, len(monomials)) for column in flat.T])
 
 
 def _multiplicity(row: Integers) -> int:
