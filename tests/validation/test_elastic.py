@@ -238,6 +238,34 @@ def test_resolution_overrides_a_loose_fmax(tersoff):
     assert value(result, "C44") == pytest.approx(10.3, abs=0.2)
 
 
+def test_single_precision_noise_is_survived_and_larger_noise_is_caught(tersoff):
+    rng = np.random.default_rng(5)
+
+    def noisy(level):
+        def spoil(_, result):
+            return {
+                "energy": result.energy + level * 0.1 * rng.normal(),
+                "forces": result.forces + level * rng.normal(size=(2, 3)),
+                "stress": result.stress + level * 0.01 * np.diag(rng.normal(size=3)),
+                "info": single,
+            }
+
+        return spoil
+
+    single = dataclasses.replace(tersoff.info, dtype="float32")
+
+    class Single(Spoiled):
+        info = single
+
+    result = elastic.run(bulk("Si", a=5.432), Single(tersoff, noisy(1e-5)))
+    assert result.status == "ok", result.failed()
+    assert value(result, "C44") == pytest.approx(10.31, abs=0.1)
+    assert result.method["zero_force"] == 1e-3
+    loose = ElasticSettings(fmax=0.1, max_stress=1.0, max_steps=30)
+    result = elastic.run(bulk("Si", a=5.432), Single(tersoff, noisy(1e-2)), loose)
+    assert result.status == "invalid"
+
+
 def test_an_unrelaxed_crystal_gives_no_constants(tersoff):
     result = elastic.run(bulk("Si", a=5.6), tersoff, ElasticSettings(max_steps=1))
     assert "relaxation converged" in names(result)

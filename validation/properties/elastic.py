@@ -31,6 +31,7 @@ from lamplighter.validation.properties.elastic_strain import (
     ElasticSettings,
     Stresses,
     ions_resolved,
+    noise_level,
     strain_and_relax,
 )
 from lamplighter.validation.properties.elastic_tensor import (
@@ -90,6 +91,8 @@ def run(
     if relaxed.ok:
         crystal = standard_primitive(relaxed.atoms)
         stresses = strain_and_relax(crystal, engine, settings)
+        zero = noise_level(engine, settings)
+        method["zero_force"] = zero
         method["atoms_per_cell"] = len(crystal)
         method["evaluations"] = relaxed.evaluations + stresses.evaluations
         checks.append(
@@ -100,7 +103,7 @@ def run(
                 "elastic constants are defined at zero stress, GPa",
             )
         )
-        checks += stresses.failures or [ions_resolved(stresses, settings)]
+        checks += stresses.failures or [ions_resolved(stresses, zero, settings)]
         more_checks, values, arrays = analyse(crystal, stresses, settings)
         checks += more_checks
     return PropertyResult.conclude(

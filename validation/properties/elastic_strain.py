@@ -21,6 +21,9 @@ from lamplighter.validation.relax import (
 )
 from lamplighter.validation.structures import strain_tensor, strained, to_voigt
 
+# Largest force in eV/Å that is noise of a sum over neighbours in this precision.
+NOISE = {"float64": 1e-5, "float32": 1e-3}
+
 NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
@@ -33,7 +36,8 @@ class ElasticSettings:
         fmax: Largest residual force after each relaxation, eV/Å.
         max_stress: Largest stress after the first relaxation, GPa.
         max_steps: Optimiser steps of one relaxation.
-        zero_force: eV/Å below which a strain-induced force is zero by symmetry.
+        zero_force: eV/Å below which a strain-induced force is zero by symmetry;
+            ``None`` takes what the engine's precision can tell from zero.
         resolution: The residual force is at most this fraction of the force that the
             strain induced; otherwise an optimiser that stops at once would pass.
         max_residual_stress: GPa, of the unstrained crystal.
@@ -46,7 +50,7 @@ class ElasticSettings:
     fmax: float = 1e-4
     max_stress: float = 1e-3
     max_steps: int = 300
-    zero_force: float = 1e-5
+    zero_force: float | None = None
     resolution: float = 0.01
     max_residual_stress: float = 0.05
     max_deviation: float = 0.01
@@ -86,6 +90,7 @@ def strain_and_relax(
 ) -> Stresses:
     """Return the stresses of all strained cells, clamped and relaxed."""
     small, large = settings.strains
+    zero = noise_level(engine, settings)
     sizes = np.array([-large, -small, small, large])
     empty = np.zeros((6, 4, 6))
     out = Stresses(
@@ -107,7 +112,7 @@ def strain_and_relax(
         out.clamped[component, number] = to_voigt(_gpa(result.stress))
         out.induced[component, number] = largest_force(result.forces)
     for component in range(6):
-        _relax_strained(out, component, cells[component], engine, settings)
+        _relax_strained(out, component, cells[component], engine, settings, zero)
     return out
 
 
@@ -117,6 +122,7 @@ def _relax_strained(
     cells: Sequence[Atoms],
     engine: Engine,
     settings: ElasticSettings,
+    zero: float,
 ) -> None:
     """Fill in the relaxed stresses of one strain component."""
     # Internal displacements are linear in the strain: the first relaxation gives the
@@ -124,7 +130,7 @@ def _relax_strained(
     slope = np.zeros((len(cells[0]), 3))
     for number in (2, 1, 3, 0):
         induced = out.induced[component, number]
-        if induced <= settings.zero_force:
+        if induced <= zero:
             out.relaxed[component, number] = out.clamped[component, number]
             continue
         start = cells[number].copy()
@@ -146,9 +152,22 @@ def _named(end: Relaxed, component: int) -> list[Check]:
     ]
 
 
-def ions_resolved(stresses: Stresses, settings: ElasticSettings) -> Check:
-    """Return the check that relaxing the ions had something to do and did it."""
-    moved = stresses.induced > settings.zero_force
+def noise_level(engine: Engine, settings: ElasticSettings) -> float:
+    """Return the force in eV/Å below which an induced force counts as zero."""
+    if settings.zero_force is not None:
+        return settings.zero_force
+    return NOISE.get(engine.info.dtype, NOISE["float32"])
+
+
+def ions_resolved(stresses: Stresses, zero: float, settings: ElasticSettings) -> Check:
+    """Return the check that relaxing the ions had something to do and did it.
+
+    Args:
+        stresses: Of all strained cells.
+        zero: Force in eV/Å below which an induced force counts as zero.
+        settings: Limits.
+    """
+    moved = stresses.induced > zero
     ratio = np.where(moved, stresses.residual / np.maximum(stresses.induced, 1e-300), 0)
     return at_most(
         "ions relaxed",

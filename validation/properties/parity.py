@@ -39,7 +39,6 @@ from lamplighter.validation.properties.parity_terms import (
     invariances,
 )
 
-
 __all__ = [
     "FLOAT32",
     "FLOAT64",
