@@ -44,13 +44,15 @@ def finetune(config: Path) -> int:
 
 
 def _trained(result: TrainResult) -> int:
-    rows = [(field.name, getattr(result, field.name)) for field in _fields(result)]
-    table(rows, ("written", "file"))
+    """Say what a finished run left behind."""
+    info(f"ended by: {result.reason}")
+    info(f"model: {result.model}")
+    info(f"errors: {result.errors}")
+    if result.forgetting is not None:
+        info(f"errors of the old heads, before and after: {result.forgetting}")
+    info(f"learning curve: {result.learning_curve}")
+    info(f"log: {result.log}")
     return DONE
-
-
-def _fields(record: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(record)
 
 
 def evaluate(
