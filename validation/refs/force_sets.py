@@ -7,6 +7,7 @@ in ``force_sets/README.md``.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -51,22 +52,25 @@ class ForceSet:
     def phonons(self) -> phonopy.Phonopy:
         """Return phonopy's object with symmetrised force constants, without charges.
 
-        The object is made once and shared: leave it as it is.
+        The object is made once in each thread and shared there: leave it as it is.
         """
-        return _load(self)
+        return _load(self, threading.get_ident())
 
     def born_charges(self) -> Mapping[str, Any] | None:
         """Return phonopy's ``nac_params``: Born charges, dielectric tensor; or None."""
         if not self.born_file:
             return None
         born: Mapping[str, Any] = parse_BORN(
-            _load(self).primitive, filename=str(FOLDER / self.material / self.born_file)
+            self.phonons().primitive,
+            filename=str(FOLDER / self.material / self.born_file),
         )
         return born
 
 
 @cache
-def _load(item: ForceSet) -> phonopy.Phonopy:
+def _load(item: ForceSet, _thread: int) -> phonopy.Phonopy:
+    # One object per thread: phonopy keeps its last mesh in the object, and two engines
+    # that are validated beside each other would take each other's.
     # Every file is named, since phonopy otherwise picks up a FORCE_SETS or BORN that
     # happens to lie in the current directory.
     folder = FOLDER / item.material
