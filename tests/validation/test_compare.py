@@ -115,6 +115,14 @@ def test_another_functional_an_experiment_and_a_second_source_only_inform():
     assert worst(found) == "info"
 
 
+def test_each_head_is_held_against_its_own_functional():
+    records = load_references("MgO")
+    for level, value in (("PBE", 4.255), ("PBEsol", 4.2194), ("r2SCAN", 4.2125)):
+        found = compare(result(4.2, level=level), records)
+        (judged,) = [item for item in found if item.verdict != "info"]
+        assert judged.reference.value == value
+
+
 def test_without_a_level_of_theory_nothing_is_judged():
     (found,) = compare(result(9.0, level=""), [reference()])
     assert (found.verdict, found.note) == (
