@@ -4,8 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 REPORT := demo-report
-# More options for every pip install, for example
-# make demo PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# More options for every pip install, for example an index with CPU builds of torch:
+# make demo PIP_OPTIONS="--extra-index-url URL"
 PIP_OPTIONS :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet \
 	-c constraints.txt $(PIP_OPTIONS)
