@@ -9,8 +9,8 @@ Source: Racah's formula for SU(2); the change of basis is that of e3nn 0.6.
 from __future__ import annotations
 
 import functools
+import math
 from fractions import Fraction
-from math import factorial
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def wigner_3j(l1: int, l2: int, l3: int) -> Floats:
 
 def _coupling(first: tuple[int, int], second: tuple[int, int], j: int) -> float:
     """Return the Clebsch-Gordan coefficient <j1 m1 j2 m2 | j m1+m2>."""
-    (j1, m1), (j2, m2), f = first, second, factorial
+    (j1, m1), (j2, m2), f = first, second, math.factorial
     m = m1 + m2
     total = Fraction(0)
     for k in range(
@@ -56,7 +56,7 @@ def _coupling(first: tuple[int, int], second: tuple[int, int], j: int) -> float:
         f(j1 + j2 + j + 1),
     )
     spread = f(j + m) * f(j - m) * f(j1 - m1) * f(j1 + m1) * f(j2 - m2) * f(j2 + m2)
-    return float(total) * float(triangle * spread) ** 0.5
+    return float(total) * math.sqrt(triangle * spread)
 
 
 def _real_to_complex(l: int) -> AnyArray:
