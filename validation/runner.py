@@ -220,8 +220,15 @@ class _Work:
         shared = self._config.geometry == "shared"
         start = crystal
         if shared:
-            with self._timed(f"relaxation {material.name}"):
-                start = relaxed_start(crystal, opened[0])
+            try:
+                with self._timed(f"relaxation {material.name}"):
+                    start = relaxed_start(crystal, opened[0])
+            except (CheckFailedError, EngineError) as error:
+                return [
+                    _broken(name, material.name, engine, error)
+                    for engine in opened
+                    for name in names
+                ]
         lanes = [
             partial(self._lane, material, start, engine, names) for engine in opened
         ]

@@ -211,6 +211,21 @@ def test_a_crystal_that_does_not_relax_is_a_clear_error() -> None:
         runner.relaxed_start(structure_of("Cu"), Pulling("ase"))
 
 
+def test_a_crystal_that_does_not_relax_makes_every_property_invalid(
+    pair: list[Emt], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> Atoms:
+        msg = "Cu4 does not relax with this potential"
+        raise CheckFailedError(msg)
+
+    monkeypatch.setattr(runner, "relaxed_start", failing)
+    properties = {"bulk": BulkSettings(points=7), "elastic": ElasticSettings()}
+    result = runner.run_suite(suite(properties=properties), tmp_path)
+    assert [r.status for r in result.results] == ["invalid"] * 4
+    assert result.exit_code == 1
+    assert pair[1].calls == 0
+
+
 def test_two_bulk_moduli_that_disagree_make_the_constants_invalid() -> None:
     def one(name: str, quantity: str, value: float) -> PropertyResult:
         return PropertyResult.conclude(

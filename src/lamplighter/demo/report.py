@@ -11,6 +11,7 @@ from ase.eos import EquationOfState
 
 from lamplighter.demo.config import HEAD, NEW_DATA, NEW_HEAD, NEW_LEVEL
 from lamplighter.demo.stages import PostTraining
+from lamplighter.errors import CheckFailedError
 from lamplighter.metrics import rmse
 from lamplighter.model import Calculator, load_potential
 from lamplighter.resources import dataset
@@ -141,11 +142,16 @@ def new_head_note(trained: PostTraining) -> dict[str, str]:
     """Return one line about the new head: its lattice constant beside its own DFT."""
     potential = load_potential(trained.result.model)
     engine = AseEngine(Calculator(potential, head=NEW_HEAD))
-    model = float(relaxed_start(structure_of("MgO"), engine).cell.lengths()[0])
+    title = f"The new head, {NEW_HEAD}"
+    try:
+        crystal = relaxed_start(structure_of("MgO"), engine)
+    except CheckFailedError as error:
+        return {"title": title, "text": str(error)}
+    model = float(crystal.cell.lengths()[0])
     reference = dft_lattice_constant()
     off = 100 * (model / reference - 1)
     return {
-        "title": f"The new head, {NEW_HEAD}",
+        "title": title,
         "text": (
             f"Lattice constant of MgO {model:.4f} Å; the minimum of the {NEW_LEVEL} "
             f"energies that it was trained on is at {reference:.4f} Å ({off:+.2f} %). "
