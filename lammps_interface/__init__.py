@@ -1,1 +1,1 @@
-"""From a potential to a running LAMMPS: conversion, the pair style, and its launcher."""
+"""From a potential to a running LAMMPS: conversion, pair style, launcher."""

@@ -58,7 +58,9 @@ def potential_to_bytes(
     potential: Potential, provenance: Mapping[str, Any] | None = None
 ) -> bytes:
     """Return the content of a model file."""
-    tensors = {k: v.detach().cpu().contiguous() for k, v in potential.state_dict().items()}
+    tensors = {
+        k: v.detach().cpu().contiguous() for k, v in potential.state_dict().items()
+    }
     header = {
         "kind": _KIND,
         "format_version": FORMAT_VERSION,

@@ -70,7 +70,7 @@ def symmetric_basis(l_max: int, l_out: int, power: int) -> SymmetricBasis:
     the number of components, in which products of independent unit Gaussians (after
     subtraction of lower powers) have unit variance.
 
-    Source: paper.md 1.4; the path numbers there (13 and 16 for l_max 3) are tested.
+    The path numbers of docs/potential.md (13 and 16 for l_max 3) are tested.
     """
     size = (l_max + 1) ** 2
     monomials = np.array(

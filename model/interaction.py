@@ -35,8 +35,8 @@ class PairFeatures(NamedTuple):
 class Interaction(nn.Module):
     """Neighbour sum, normalisation, residual, gate and mixing.
 
-    Equations (4) to (12) of paper.md 1.3. The layer's input features have been projected
-    to the edge channels (8) and exchanged before they come here.
+    Equations (4) to (12) of docs/potential.md. The layer's input features have been
+    projected to the edge channels (8) and exchanged before they come here.
     """
 
     def __init__(self, config: PotentialConfig, l_in: int) -> None:
@@ -53,7 +53,9 @@ class Interaction(nn.Module):
         self.density = RadialNetwork(*radial, 1)
         self.alpha = nn.Parameter(torch.tensor(float(config.density_alpha)))
         self.beta = nn.Parameter(torch.tensor(0.0))
-        gated = [config.channels * (1 + config.l_max)] + [config.channels] * config.l_max
+        gated = [config.channels * (1 + config.l_max)] + [
+            config.channels
+        ] * config.l_max
         counts = [sum(p[2] == l for p in self.paths) for l in range(config.l_max + 1)]
         self.linear_sum = EquivariantLinear(
             [(n * config.edge_channels, m) for n, m in zip(counts, gated, strict=True)]

@@ -20,7 +20,7 @@ SIGMOID_SECOND_MOMENT = 1.0 / math.sqrt(0.293379035858093)
 
 
 def by_degree(features: Tensor) -> tuple[Tensor, ...]:
-    """Return the components of each degree: ``[n, 2 l + 1, channels]`` for l = 0, 1, ...
+    """Return the components of each degree l: ``[n, 2 l + 1, channels]``.
 
     One split instead of several slices: the derivative of a split is one concatenation.
     """

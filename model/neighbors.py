@@ -31,7 +31,10 @@ def neighbor_pairs(atoms: Atoms, cutoff: float) -> tuple[Integers, Integers, Flo
         empty = np.empty(0, dtype=np.int64)
         return empty, empty, np.empty((0, 3))
     i, j, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=positions, box=box, periodic=[bool(p) for p in atoms.pbc], quantities="ijD"
+        points=positions,
+        box=box,
+        periodic=[bool(p) for p in atoms.pbc],
+        quantities="ijD",
     )
     order = np.argsort(i, kind="stable")
     return (
@@ -68,7 +71,8 @@ def graph_from_atoms(
     """Return the graph of one structure, without ghosts: images are own atoms.
 
     Raises:
-        ConfigError: an unknown head, or an element that the potential or the head lacks.
+        ConfigError: an unknown head, or an element that the potential or the head
+            lacks.
         DataError: a structure that has no neighbour list.
     """
     index = config.head_index(head)

@@ -47,6 +47,8 @@ class Layer(nn.Module):
         Args:
             features: h of own atoms, ``[n_own, (l_in + 1)^2, channels]``.
             projected: u of all atoms, ghosts included.
+            pairs: geometry of the pairs.
+            graph: gives the arrangement of the pairs.
         """
         mixed = self.interaction(projected, pairs, graph)
         update: list[Tensor] = self.linear_product(self.product(mixed))
@@ -59,7 +61,7 @@ class Layer(nn.Module):
 class Potential(nn.Module):
     """A multi-head potential of the MACE-MH-1 architecture.
 
-    Equations (1) to (17) of paper.md 1.3 (arXiv 2510.25380).
+    Equations (1) to (17) of docs/potential.md (arXiv 2510.25380).
 
     Attributes:
         config: heads and hyperparameters.
@@ -179,7 +181,10 @@ class Potential(nn.Module):
         if not config.zbl:
             return pairs, distance.new_zeros(graph.n_own)
         numbers = self._table("charges")
-        charges = (numbers.index_select(0, species[0]), numbers.index_select(0, species[1]))
+        charges = (
+            numbers.index_select(0, species[0]),
+            numbers.index_select(0, species[1]),
+        )
         repulsion = zbl_pair_energy(distance, charges, contact, config.cutoff_power)
         return pairs, sum_slots(repulsion, graph)
 

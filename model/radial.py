@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -18,7 +19,7 @@ def polynomial_cutoff(distance: Tensor, radius: Tensor | float, power: int) -> T
         radius: where it vanishes, Å; broadcasts against `distance`.
         power: p.
 
-    Source: paper.md 1.3 (6); Klicpera et al., arXiv 2003.03123.
+    Source: equation (6) of docs/potential.md; Klicpera et al., arXiv 2003.03123.
     """
     p = float(power)
     u = distance / radius
@@ -35,7 +36,8 @@ def agnesi(distance: Tensor, contact: Tensor) -> Tensor:
         distance: ``[n_pairs]``, Å.
         contact: ``[n_pairs]``, mean covalent radius of the pair, Å.
 
-    Source: equation (2) of paper.md 1.3; Witt et al., J. Chem. Phys. 159, 164101 (2023).
+    Source: equation (2) of docs/potential.md; Witt et al., J. Chem. Phys. 159,
+    164101 (2023).
     Written as ``1 + a x^p / (1 + x^(p-q))``, which has no pole at x = 0.
     """
     x = distance / contact
@@ -47,9 +49,11 @@ def bessel_basis(argument: Tensor, n_radial: int, cutoff: float) -> Tensor:
 
     Args:
         argument: ``[n_pairs]``, transformed distance s.
+        n_radial: number of functions.
+        cutoff: r_c, Å.
 
     Returns:
-        ``[n_pairs, n_radial]``. Source: equation (3) of paper.md 1.3.
+        ``[n_pairs, n_radial]``. Source: equation (3) of docs/potential.md.
     """
     n = torch.arange(1, n_radial + 1, dtype=argument.dtype, device=argument.device)
     s = argument[:, None]
@@ -59,10 +63,10 @@ def bessel_basis(argument: Tensor, n_radial: int, cutoff: float) -> Tensor:
 class RadialNetwork(nn.Module):
     """A network of (distance, source species, target species).
 
-    Equation (5): three times (linear with bias, LayerNorm, SiLU), then linear. The first
-    layer of the concatenation ``[b(r); S[z_j]; T[z_i]]`` is evaluated as its exact split
-    ``W_b b(r) + (S W_S)[z_j] + (T W_T)[z_i]``: ten inputs per pair instead of ten plus
-    twice the embedding width.
+    Equation (5): three times (linear with bias, LayerNorm, SiLU), then linear. The
+    first layer of the concatenation ``[b(r); S[z_j]; T[z_i]]`` is evaluated as its
+    exact split ``W_b b(r) + (S W_S)[z_j] + (T W_T)[z_i]``: ten inputs per pair instead
+    of ten plus twice the embedding width.
     """
 
     def __init__(
@@ -79,22 +83,29 @@ class RadialNetwork(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(width) for width in hidden])
         widths = [*hidden, n_out]
         self.linears = nn.ModuleList(
-            [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+            [nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
         )
 
     def forward(
-        self, basis: Tensor, source: Tensor, target: Tensor, species: tuple[Tensor, Tensor]
+        self,
+        basis: Tensor,
+        source: Tensor,
+        target: Tensor,
+        species: tuple[Tensor, Tensor],
     ) -> Tensor:
         """Return ``[n_pairs, n_out]``.
 
         Args:
             basis: ``[n_pairs, n_radial]``.
-            source: S, ``[n_elements, n_embedding]``; target: T, the same shape.
+            source: S, ``[n_elements, n_embedding]``.
+            target: T, the same shape.
             species: of the neighbour (source) and of the centre (target) of each pair.
         """
         neighbor, center = species
         n_elements = len(source)
-        table = (source @ self.source)[:, None] + (target @ self.target)[None] + self.bias
+        table = (
+            (source @ self.source)[:, None] + (target @ self.target)[None] + self.bias
+        )
         pair_type = neighbor * n_elements + center
         x = basis @ self.radial + table.flatten(0, 1).index_select(0, pair_type)
         for norm, linear in zip(self.norms, self.linears, strict=True):

@@ -22,7 +22,7 @@ def zbl_pair_energy(
         radii: ``[n_pairs]``, sum of the covalent radii, Å; the energy vanishes beyond.
         power: p of the polynomial cutoff.
 
-    Source: equation (16) of paper.md 1.3.
+    Source: equation (16) of docs/potential.md.
     """
     z_j, z_i = charges
     length = 0.4543 * 0.529 / (z_i**0.3 + z_j**0.3)

@@ -13,7 +13,9 @@ from lamplighter.model.config import PotentialConfig
 from lamplighter.model.potential import Potential
 
 
-def select(potential: Potential, head: str | None, elements: Sequence[str]) -> Potential:
+def select(
+    potential: Potential, head: str | None, elements: Sequence[str]
+) -> Potential:
     """Return the potential with one head and only the named elements.
 
     Its energies are those of the original to rounding: what is dropped took no part.
@@ -61,7 +63,9 @@ def _selected_config(
 
 def _part(name: str, value: Tensor, rows: Tensor, column: int) -> Tensor:
     """Return the rows of `value` that belong to the kept elements or the kept head."""
-    if name == "embedding" or name.endswith(("interaction.source", "interaction.target")):
+    if name == "embedding" or name.endswith(
+        ("interaction.source", "interaction.target")
+    ):
         return value[rows]
     if name.startswith("readouts."):
         return value[column : column + 1]

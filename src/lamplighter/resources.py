@@ -27,7 +27,9 @@ def dataset(name: str) -> Path:
     """
     path = dataset_folder() / f"{name}.xyz.gz"
     if not path.is_file():
-        known = sorted(p.name[: -len(".xyz.gz")] for p in dataset_folder().glob("*.xyz.gz"))
+        known = sorted(
+            p.name[: -len(".xyz.gz")] for p in dataset_folder().glob("*.xyz.gz")
+        )
         raise ConfigError(
             explain("unknown data set", got=name, wanted=f"one of {', '.join(known)}")
         )
@@ -37,6 +39,8 @@ def dataset(name: str) -> Path:
 def _existing(path: Path, what: str) -> Path:
     if not path.is_file():
         raise ConfigError(
-            explain(f"{what} is missing from the installation", got=path, fix="reinstall")
+            explain(
+                f"{what} is missing from the installation", got=path, fix="reinstall"
+            )
         )
     return path

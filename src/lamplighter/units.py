@@ -1,8 +1,9 @@
 """Physical constants and the few unit conversions of the project.
 
 Inside Lamplighter lengths are in Å, energies in eV, masses in amu, times in ps, stress
-in eV/Å^3 with tension positive (see ``docs/conventions.md``). Constants are CODATA 2018,
-the set that LAMMPS (``units metal``) and ASE agree with to the digits that matter here.
+in eV/Å^3 with tension positive (see ``docs/conventions.md``). Constants are CODATA
+2018, the set that LAMMPS (``units metal``) and ASE agree with to the digits that matter
+here.
 
 Source: CODATA 2018, Rev. Mod. Phys. 93, 025010 (2021).
 """

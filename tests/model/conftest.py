@@ -23,7 +23,11 @@ def _make_config(**changes: object) -> PotentialConfig:
     heads = (
         HeadSpec(name="pbe", level_of_theory="PBE", reference_energies=E0),
         HeadSpec(
-            name="other", level_of_theory="HF", reference_energies=E0, scale=0.7, shift=0.1
+            name="other",
+            level_of_theory="HF",
+            reference_energies=E0,
+            scale=0.7,
+            shift=0.1,
         ),
     )
     settings: dict[str, object] = {

@@ -47,11 +47,17 @@ def atomic_energies(potential: Potential, graph: Graph) -> Tensor:
     z = [c.atomic_numbers[s] for s in graph.species.tolist()]
     pairs: list[list[tuple[int, Tensor]]] = [[] for _ in z]
     for i, j, vector in zip(
-        graph.centers.tolist(), graph.neighbors.tolist(), graph.pair_vectors, strict=True
+        graph.centers.tolist(),
+        graph.neighbors.tolist(),
+        graph.pair_vectors,
+        strict=True,
     ):
         pairs[i].append((j, vector))
     heads = graph.heads[graph.frames].tolist()
-    energy = [zbl(z, i, pairs[i], c.cutoff_power) if c.zbl else torch.zeros(()) for i in range(len(z))]
+    energy = [
+        zbl(z, i, pairs[i], c.cutoff_power) if c.zbl else torch.zeros(())
+        for i in range(len(z))
+    ]
     h = [potential.embedding[s][None, :] for s in graph.species.tolist()]
     for layer, readout in zip(potential.layers, potential.readouts, strict=True):
         u = [linear(layer.linear_up, x) for x in h]
@@ -88,7 +94,9 @@ def zbl(z: list[int], i: int, pairs, p: int) -> Tensor:
             )
         )
         radius = float(covalent_radii[z[i]] + covalent_radii[z[j]])
-        total = total + 0.5 * 14.3996 * z[i] * z[j] / r * phi * cutoff_function(r, radius, p)
+        total = total + 0.5 * 14.3996 * z[i] * z[j] / r * phi * cutoff_function(
+            r, radius, p
+        )
     return total
 
 
@@ -97,7 +105,14 @@ def interaction(potential, layer, u, i: int, pairs, species: list[int]) -> Tenso
     c, block = potential.config, layer.interaction
     l_in = layer.l_in
     paths = natural_paths(l_in, c.l_max)
-    sums = {l: [torch.zeros(2 * l + 1, c.edge_channels, dtype=torch.float64) for q in paths if q[2] == l] for l in range(c.l_max + 1)}
+    sums = {
+        l: [
+            torch.zeros(2 * l + 1, c.edge_channels, dtype=torch.float64)
+            for q in paths
+            if q[2] == l
+        ]
+        for l in range(c.l_max + 1)
+    }
     density = torch.zeros((), dtype=torch.float64)
     for j, vector in pairs:
         r = vector.norm()
@@ -115,8 +130,12 @@ def interaction(potential, layer, u, i: int, pairs, species: list[int]) -> Tenso
         density = density + f_c * torch.tanh(radial_network(block.density, e)[0] ** 2)
         position = dict.fromkeys(range(c.l_max + 1), 0)
         for (l1, l2, l3), weight in zip(paths, weights, strict=True):
-            y = o3.spherical_harmonics(l2, vector, normalize=True, normalization="component")
-            table = math.sqrt(2 * l3 + 1) * o3.wigner_3j(l1, l2, l3, dtype=torch.float64)
+            y = o3.spherical_harmonics(
+                l2, vector, normalize=True, normalization="component"
+            )
+            table = math.sqrt(2 * l3 + 1) * o3.wigner_3j(
+                l1, l2, l3, dtype=torch.float64
+            )
             source = u[j][l1 * l1 : (l1 + 1) ** 2]
             term = torch.einsum("ac,b,abm->mc", source, y, table) * weight
             sums[l3][position[l3]] = sums[l3][position[l3]] + term

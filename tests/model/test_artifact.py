@@ -67,7 +67,7 @@ def test_truncated_file(file: Path) -> None:
     content = file.read_bytes()
     for size in (0, 5, 100, len(content) - 1):
         file.write_bytes(content[:size])
-        with pytest.raises(ArtifactError, match="truncated|not a lamplighter"):
+        with pytest.raises(ArtifactError, match=r"truncated|not a lamplighter"):
             load_potential(file)
 
 
@@ -81,7 +81,11 @@ def test_changed_tensor(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"PK\x03\x04zip", "zip"), (b"\x80\x02pickle", "pickle"), (b"hello world!", "format")],
+    [
+        (b"PK\x03\x04zip", "zip"),
+        (b"\x80\x02pickle", "pickle"),
+        (b"hello world!", "format"),
+    ],
 )
 def test_foreign_file(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x"
@@ -114,11 +118,13 @@ def test_other_kind_and_missing_key(file: Path) -> None:
     with pytest.raises(ArtifactError, match="incomplete"):
         load_potential(file)
     edit_header(file, kind="a recipe")
-    with pytest.raises(ArtifactError, match="something else.*recipe"):
+    with pytest.raises(ArtifactError, match=r"something else.*recipe"):
         load_potential(file)
 
 
-def test_nothing_is_left_of_a_failed_write(potential: Potential, tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_failed_write(
+    potential: Potential, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="folder does not exist"):
         save_potential(potential, tmp_path / "none" / "m.safetensors")
     (tmp_path / "taken").mkdir()

@@ -12,7 +12,12 @@ from e3nn import o3
 from lamplighter.model.angular import spherical_harmonics
 from lamplighter.model.coupling import fingerprint, natural_paths, symmetric_basis
 from lamplighter.model.product import SymmetricProduct
-from lamplighter.model.radial import RadialNetwork, agnesi, bessel_basis, polynomial_cutoff
+from lamplighter.model.radial import (
+    RadialNetwork,
+    agnesi,
+    bessel_basis,
+    polynomial_cutoff,
+)
 from lamplighter.model.repulsion import zbl_pair_energy
 
 
@@ -93,11 +98,15 @@ def test_zbl_curve_of_two_atoms() -> None:
     z = (torch.full_like(r, 12.0), torch.full_like(r, 8.0))
     radii = torch.full_like(r, 2.07)
     a = 0.4543 * 0.529 / (12**0.3 + 8**0.3)
-    for energy, d in zip(zbl_pair_energy(r, z, radii, 6).tolist(), r.tolist(), strict=True):
+    for energy, d in zip(
+        zbl_pair_energy(r, z, radii, 6).tolist(), r.tolist(), strict=True
+    ):
         phi = sum(
             c * math.exp(-k * d / a)
             for c, k in zip(
-                (0.1818, 0.5099, 0.2802, 0.02817), (3.2, 0.9423, 0.4028, 0.2016), strict=True
+                (0.1818, 0.5099, 0.2802, 0.02817),
+                (3.2, 0.9423, 0.4028, 0.2016),
+                strict=True,
             )
         )
         u = d / 2.07
@@ -110,11 +119,9 @@ def test_path_numbers_of_the_neighbour_sum() -> None:
     assert len(natural_paths(1, 3)) == 10
 
 
-@pytest.mark.parametrize(
-    ("l_out", "numbers"), [(0, (1, 4, 8)), (1, (1, 3, 12))]
-)
+@pytest.mark.parametrize(("l_out", "numbers"), [(0, (1, 4, 8)), (1, (1, 3, 12))])
 def test_path_numbers_of_the_product(l_out: int, numbers: tuple[int, ...]) -> None:
-    """The numbers of paper.md 1.4, computed there from group characters."""
+    """The numbers of docs/potential.md, which come from group characters."""
     found = tuple(len(symmetric_basis(3, l_out, n).matrix) for n in (1, 2, 3))
     assert found == numbers
 

@@ -21,7 +21,9 @@ from lamplighter.model.interaction import sum_slots
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=0, max_size=30))
 def test_slots_sum_like_a_scattered_addition(counts: list[int]) -> None:
-    centers = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64))
+    centers = torch.repeat_interleave(
+        torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64)
+    )
     graph = Graph.build(
         pair_vectors=torch.zeros(len(centers), 3),
         centers=centers,
@@ -84,7 +86,9 @@ def test_structures_without_a_neighbour_list_are_refused() -> None:
     ],
 )
 def test_bad_settings_are_refused_by_name(
-    make_config: Callable[..., PotentialConfig], changes: dict[str, object], message: str
+    make_config: Callable[..., PotentialConfig],
+    changes: dict[str, object],
+    message: str,
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         make_config(**changes)
@@ -94,12 +98,16 @@ def test_bad_heads_are_refused() -> None:
     with pytest.raises(ConfigError, match="needs a name"):
         HeadSpec(name="", level_of_theory="PBE", reference_energies={})
     with pytest.raises(ConfigError, match="reference energy"):
-        HeadSpec(name="a", level_of_theory="PBE", reference_energies={"O": float("nan")})
+        HeadSpec(
+            name="a", level_of_theory="PBE", reference_energies={"O": float("nan")}
+        )
     with pytest.raises(ConfigError, match="scale"):
         HeadSpec(name="a", level_of_theory="PBE", reference_energies={}, scale=0.0)
 
 
-def test_configuration_survives_json(make_config: Callable[..., PotentialConfig]) -> None:
+def test_configuration_survives_json(
+    make_config: Callable[..., PotentialConfig],
+) -> None:
     config = make_config()
     assert PotentialConfig.from_dict(config.to_dict()) == config
     with pytest.raises(ConfigError, match="not the configuration"):

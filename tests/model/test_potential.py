@@ -104,7 +104,9 @@ def test_translation_and_wrapping(potential: Potential, crystal: Atoms) -> None:
     moved = crystal.copy()
     moved.positions += [0.3, -2.0, 7.1]
     moved.wrap()
-    assert energy(potential, moved) == pytest.approx(energy(potential, crystal), abs=1e-10)
+    assert energy(potential, moved) == pytest.approx(
+        energy(potential, crystal), abs=1e-10
+    )
 
 
 def test_permutation(potential: Potential, crystal: Atoms) -> None:
@@ -167,9 +169,7 @@ def test_energy_is_smooth_at_the_cutoff(potential: Potential) -> None:
     assert outside == 0.0
 
 
-def test_training_starts_species_blind(
-    make_config: Callable[..., object], crystal: Atoms
-) -> None:
+def test_training_starts_species_blind(make_config: Callable[..., object]) -> None:
     """With the tiny initial embeddings the radial weights hardly know the species."""
     torch.manual_seed(0)
     potential = Potential(make_config()).double()  # type: ignore[arg-type]
@@ -215,14 +215,14 @@ def test_scale_and_shift_belong_to_the_head(
 def test_beta_zero_is_constant_normalisation(
     potential: Potential, crystal: Atoms
 ) -> None:
-    """With beta = 0, doubling alpha halves the neighbour sums: the densities are out."""
+    """With beta = 0, the network of the densities has no effect."""
     graph = graph_from_atoms(crystal, potential.config, "pbe")
     block = potential.layers[0].interaction
     with torch.no_grad():
         block.beta.fill_(0.0)
         before = potential(graph)
         for parameter in block.density.parameters():
-            parameter += 1.0
+            parameter.add_(1.0)
     torch.testing.assert_close(potential(graph), before, rtol=0, atol=0)
 
 
@@ -319,9 +319,9 @@ def test_exchange_is_called_without_atoms(potential: Potential) -> None:
 
 
 def test_unknown_head_and_element_are_refused(potential: Potential) -> None:
-    with pytest.raises(ConfigError, match="unknown head.*'pbe', 'other'"):
+    with pytest.raises(ConfigError, match=r"unknown head.*'pbe', 'other'"):
         graph_from_atoms(Atoms("O"), potential.config, "pbe0")
     with pytest.raises(ConfigError, match="a head must be named"):
         graph_from_atoms(Atoms("O"), potential.config, None)
-    with pytest.raises(ConfigError, match="does not know an element.*Si"):
+    with pytest.raises(ConfigError, match=r"does not know an element.*Si"):
         graph_from_atoms(Atoms("SiO"), potential.config, "pbe")
