@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from lamplighter.validation.properties.base import Check, PropertyResult, Quanti
 from lamplighter.validation.properties.bulk import BulkSettings
 from lamplighter.validation.properties.elastic import ElasticSettings
 from lamplighter.validation.properties.parity import ParitySettings
+from lamplighter.validation.refs import force_set
 from lamplighter.validation.report import check_document, render
 from lamplighter.validation.report.collect import suite_document
 from lamplighter.validation.report.document import finite
@@ -224,6 +227,19 @@ def test_a_crystal_that_does_not_relax_makes_every_property_invalid(
     assert [r.status for r in result.results] == ["invalid"] * 4
     assert result.exit_code == 1
     assert pair[1].calls == 0
+
+
+def test_engines_in_two_threads_do_not_share_the_object_of_a_force_set() -> None:
+    def both(_: int) -> tuple[int, int]:
+        barrier.wait()
+        return id(force_set("MgO").phonons()), id(force_set("MgO").phonons())
+
+    barrier = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(both, range(2))
+    assert first[0] == first[1]
+    assert second[0] == second[1]
+    assert first[0] != second[0]
 
 
 def test_two_bulk_moduli_that_disagree_make_the_constants_invalid() -> None:
