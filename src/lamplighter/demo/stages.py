@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,7 @@ from lamplighter.lammps_interface.convert import convert
 from lamplighter.lammps_interface.runner import run_lammps
 from lamplighter.model import read_header
 from lamplighter.train import FinetuneConfig, HeadData, TrainResult, finetune
-from lamplighter.train.config import RunSettings
+from lamplighter.train.config import OptimizerSettings, RunSettings
 from lamplighter.train.finetune_config import NewHead, ReplaySettings
 from lamplighter.validation.runner import SuiteResult, run_suite
 from lamplighter.validation.suite import (
@@ -80,14 +79,15 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
         run=RunSettings(
             max_steps=config.max_steps,
             max_minutes=config.training_minutes,
-            validate_every=50,
-            checkpoint_every=200,
+            validate_every=20,
+            checkpoint_every=100,
             selection="last",
-            threads=2,
+        ),
+        # For some ten to some hundred steps, whatever the machine does in the time.
+        optimizer=OptimizerSettings(
+            learning_rate=1e-3, warmup_steps=10, ema_decay=0.95, follow_clock=True
         ),
     )
-    optimizer = dataclasses.replace(settings.optimizer, follow_clock=True)
-    settings = dataclasses.replace(settings, optimizer=optimizer)
     return PostTraining(settings=settings, base=base, result=finetune(settings))
 
 
