@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import numpy as np
 from ase import Atoms
@@ -25,7 +25,7 @@ class Calculator(AseCalculator):
     positive) exists for structures that are periodic in three directions.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties: list[str] = [  # noqa: RUF012  (ASE declares it so)
         "energy",
         "free_energy",
         "energies",
@@ -52,7 +52,7 @@ class Calculator(AseCalculator):
             ArtifactError: the file is not a usable model.
             ConfigError: unknown head or dtype.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         if isinstance(model, Potential):
             self.potential = model.to(device=device, dtype=torch_dtype(dtype))
         else:
@@ -73,8 +73,10 @@ class Calculator(AseCalculator):
             ConfigError: an element that the head does not know.
             DataError: a structure that has no neighbour list.
         """
-        super().calculate(atoms, list(properties), list(system_changes))
-        structure: Atoms = self.atoms
+        super().calculate(  # type: ignore[no-untyped-call]
+            atoms, list(properties), list(system_changes)
+        )
+        structure = cast("Atoms", self.atoms)
         graph = graph_from_atoms(structure, self.potential.config, self.head)
         graph = graph.to(dtype=self.potential.dtype, device=self.device)
         prediction = predict(self.potential, graph)

@@ -111,7 +111,7 @@ def _fit(
 ) -> list[Reference]:
     """Weighted least squares over the unknown elements."""
     estimate = np.zeros(len(frames)) if interaction is None else np.array(interaction)
-    rows = _counts(frames, unknown).any(axis=1)
+    rows = _counts(frames, unknown).sum(axis=1) > 0
     frames = [f for f, row in zip(frames, rows, strict=True) if row]
     estimate = estimate[rows]
     start = np.array([(prior or {}).get(e, 0.0) for e in unknown])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import spglib
 from ase import Atoms
@@ -40,8 +42,9 @@ def standard_primitive(atoms: Atoms, symprec: float = 1e-3) -> Atoms:
         DataError: If spglib finds no symmetry.
     """
     found = symmetry(atoms, symprec)
-    cell = (found.std_lattice, found.std_positions, found.std_types)
-    lattice, positions, numbers = spglib.find_primitive(cell, symprec=symprec)
+    cell: Any = (found.std_lattice, found.std_positions, found.std_types)
+    primitive: Any = spglib.find_primitive(cell, symprec=symprec)
+    lattice, positions, numbers = primitive
     return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
 
 
