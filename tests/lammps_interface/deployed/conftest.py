@@ -167,8 +167,7 @@ atom_style atomic
 boundary {boundary}
 {processors}
 read_data {name}.data
-pair_style mliap unified {bundle} {flag}
-pair_coeff * * {types}
+{pair}
 compute e all pe/atom
 compute s all stress/atom NULL virial
 compute p all pressure NULL virial
@@ -192,7 +191,8 @@ def evaluate_in_lammps(
     **settings: str | int,
 ) -> dict[str, Evaluated]:
     """Evaluate structures in one LAMMPS process; `settings` fill gaps of BLOCK."""
-    settings = {"processors": "", "before": "", "steps": 0, "flag": 0} | settings
+    pair = f"pair_style mliap unified {bundle} 0\npair_coeff * * {' '.join(types)}"
+    settings = {"processors": "", "before": "", "steps": 0, "pair": pair} | settings
     script, prisms = "", {}
     for label, atoms in structures.items():
         name = label.replace(" ", "_")
@@ -207,8 +207,6 @@ def evaluate_in_lammps(
         script += BLOCK.format(
             name=name,
             boundary=" ".join("p" if periodic else "f" for periodic in atoms.pbc),
-            bundle=bundle,
-            types=" ".join(types),
             **settings,
         )
     (folder / "in.lammps").write_text(script)

@@ -33,7 +33,7 @@ def fail(tmp_path, model):
         script = SCRIPT.format(**(GOOD | {"file": file} | changes))
         (tmp_path / "in.bad").write_text(script)
         # The limit turns a hang into a failure; a start takes a few seconds.
-        done = run_lammps(tmp_path / "in.bad", ranks=ranks, timeout_s=120, check=False)
+        done = run_lammps(tmp_path / "in.bad", ranks=ranks, timeout_s=300, check=False)
         assert done.returncode != 0
         assert "Loop time" not in done.output
         assert "ERROR" in done.output

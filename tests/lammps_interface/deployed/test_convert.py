@@ -140,7 +140,7 @@ def test_full_disk_leaves_the_old_file(model, tmp_path):
         [sys.executable, "-c", FULL_DISK, model.path, out],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1

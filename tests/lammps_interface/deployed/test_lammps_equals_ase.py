@@ -19,9 +19,15 @@ def calculator(model):
 
 
 @pytest.fixture(scope="module")
-def in_lammps(model, structures, evaluate, tmp_path_factory):
+def folder(tmp_path_factory):
+    """Where the script and the data files of all structures lie."""
+    return tmp_path_factory.mktemp("all")
+
+
+@pytest.fixture(scope="module")
+def in_lammps(model, structures, evaluate, folder):
     """All structures, evaluated by one `lmp`."""
-    return evaluate(structures, model.float64, tmp_path_factory.mktemp("all"))
+    return evaluate(structures, model.float64, folder)
 
 
 def close(found, wanted, atol, label):
@@ -72,6 +78,37 @@ def test_types_that_no_atom_has(lammps, model, structures, in_lammps):
     chosen = {"rattled": structures["rattled"]}
     found = lammps(chosen, model.float64, types=("O", "Mg", "O"))["rattled"]
     close(found.energy, in_lammps["rattled"].energy, 1e-9, "energy")
+
+
+def test_neighbours_of_ghosts_change_nothing(lammps, model, structures, in_lammps):
+    pair = f"pair_style mliap unified {model.float64} 1\npair_coeff * * Mg O"
+    chosen = {label: structures[label] for label in ("tilted", "isolated O")}
+    for label, found in lammps(chosen, model.float64, pair=pair).items():
+        close(found.energies, in_lammps[label].energies, 1e-9, label)
+        close(found.forces, in_lammps[label].forces, 1e-8, label)
+        close(found.stress, in_lammps[label].stress, 1e-9, label)
+
+
+def test_atoms_of_a_null_type_are_invisible(lammps, model, structures, calculator):
+    """Two neighbours that another pair style would serve: the rest is unaware."""
+    atoms = structures["rattled"]
+    mixed = atoms.copy()
+    mixed.symbols[[3, 8]] = "H"
+    pair = (
+        f"pair_style hybrid/overlay mliap unified {model.float64} 0 zero 4.0\n"
+        "pair_coeff * * mliap Mg O NULL\npair_coeff * * zero"
+    )
+    types = ("Mg", "O", "H")
+    found = lammps({"mixed": mixed}, model.float64, pair=pair, types=types)["mixed"]
+    seen = np.setdiff1d(np.arange(len(atoms)), [3, 8])
+    alone = atoms[seen]
+    alone.calc = calculator
+    close(found.energy, alone.get_potential_energy(), 1e-8, "energy")
+    close(found.forces[seen], alone.get_forces(), 1e-8, "forces")
+    close(found.energies[seen], alone.get_potential_energies(), 1e-9, "energies")
+    np.testing.assert_array_equal(found.forces[[3, 8]], 0.0)
+    np.testing.assert_array_equal(found.energies[[3, 8]], 0.0)
+    close(found.stress * GPA, alone.get_stress(voigt=False) * GPA, 1e-6, "stress")
 
 
 def test_float32(lammps, model, structures, in_lammps):
@@ -133,21 +170,16 @@ print(json.dumps({"energy": lmp.get_thermo("pe")}))
 """
 
 
-def test_from_python(lammps, model, structures, in_lammps, tmp_path):
-    chosen = {"tilted": structures["tilted"]}
-    lammps(chosen, model.float64)
-    script = next(tmp_path.glob("run*/in.lammps"))
+def test_from_python(in_lammps, folder):
+    blocks = (folder / "in.lammps").read_text().split("\nclear\n")
+    (script,) = (block for block in blocks if "read_data tilted.data" in block)
+    (folder / "in.tilted").write_text(script)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import lamplighter.lammps_interface.host\n" + SCRIPT,
-            script,
-        ],
-        cwd=script.parent,
+        [sys.executable, "-c", SCRIPT, "in.tilted"],
+        cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
