@@ -30,7 +30,7 @@ __all__ = ["DemoConfig", "prepare_folder", "run_demo"]
 MARKER: Final = ".lamplighter-demo"
 _OWN: Final = (
     *("post-training", "dynamics", "validation"),
-    *("mgo-pbe.pt", "report.html", "report.json"),
+    *("mgo-pbe.pt", "mgo-pbe-float32.pt", "report.html", "report.json"),
 )
 
 
@@ -79,12 +79,12 @@ def run_demo(output: Path, config: DemoConfig | None = None) -> int:
     with clock.stage("post-training", f"add head {NEW_HEAD}, replay the others"):
         trained = stages.post_train(output / "post-training", config)
     with clock.stage("conversion", f"head {HEAD}, {' '.join(ELEMENTS)}, for LAMMPS"):
-        artifact = stages.convert_model(trained.result.model, output / "mgo-pbe.pt")
+        exact, fast = stages.convert_model(trained.result.model, output)
     with clock.stage("dynamics", f"{config.n_atoms} atoms of MgO in LAMMPS"):
-        dynamics = stages.run_dynamics(artifact, output / "dynamics", config)
+        dynamics = stages.run_dynamics(fast, output / "dynamics", config)
     with clock.stage("validation", "parity, then physics through ASE and LAMMPS"):
         suite = stages.validate(
-            trained.result.model, artifact, output / "validation", config
+            trained.result.model, exact, output / "validation", config
         )
     with clock.stage("report", "errors of every head, the new head, figures"):
         document = report.demo_document(suite, trained, dynamics)

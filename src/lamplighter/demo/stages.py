@@ -91,9 +91,17 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
     return PostTraining(settings=settings, base=base, result=finetune(settings))
 
 
-def convert_model(model: Path, out: Path) -> Path:
-    """Write the ML-IAP file of the head and the elements that LAMMPS runs."""
-    return convert(model, HEAD, list(ELEMENTS), out)
+def convert_model(model: Path, folder: Path) -> tuple[Path, Path]:
+    """Write the ML-IAP files of the head and the elements that LAMMPS runs.
+
+    Returns:
+        One in double precision, for the validation, and one in single precision, for
+        the dynamics, which runs about twice as fast.
+    """
+    exact, fast = folder / "mgo-pbe.pt", folder / "mgo-pbe-float32.pt"
+    convert(model, HEAD, list(ELEMENTS), exact, dtype="float64")
+    convert(model, HEAD, list(ELEMENTS), fast, dtype="float32")
+    return exact, fast
 
 
 SCRIPT: Final = """\
@@ -160,7 +168,8 @@ def run_dynamics(artifact: Path, folder: Path, config: DemoConfig) -> dict[str, 
         "n_atoms": config.n_atoms,
         "target_K": config.temperature,
         "note": (
-            f"{config.n_atoms} atoms of MgO, {config.dynamics_steps} steps of 2 fs on "
+            f"{config.n_atoms} atoms of MgO, single precision, "
+            f"{config.dynamics_steps} steps of 2 fs on "
             f"{config.n_ranks} MPI {'rank' if config.n_ranks == 1 else 'ranks'} in "
             f"{run.wall_s:.0f} s, the start of LAMMPS included."
         ),
