@@ -148,7 +148,10 @@ def test_a_lammps_error_carries_the_log_and_the_engine_recovers(lj):
     bad = pair_style(("pair_style lj/cut 6.0", "pair_coeff 1 1 0.2"), ("Cu",))
     with (
         LammpsEngine(bad) as engine,
-        pytest.raises(EngineError, match=r"LAMMPS stopped(.|\n)*ERROR(.|\n)*coeff"),
+        pytest.raises(
+            EngineError,
+            match=r"got: exit code 1: ERROR: Incorrect args(.|\n)*coeff",
+        ),
     ):
         engine.compute(bulk("Cu"))
     lj.compute(bulk("Cu"))

@@ -327,7 +327,6 @@ def _setup(style: PairStyle, periodic: tuple[bool, bool, bool]) -> str:
         "units metal",
         "atom_style atomic",
         "atom_modify map array",
-        "box tilt large",
         f"boundary {boundary}",
         "region whole prism 0 10 0 10 0 10 0 0 0 units box",
         f"create_box {len(style.elements)} whole",

@@ -154,10 +154,11 @@ class Session:
     def _error(self, what: str) -> EngineError:
         """Return the error that carries the end of LAMMPS' output."""
         tail = "".join(self._tail).rstrip()
+        reasons = [line.strip() for line in self._tail if line.startswith("ERROR")]
         return EngineError(
             explain(
                 "LAMMPS stopped",
-                got=what,
+                got=": ".join([what, *reasons[:1]]),
                 wanted="a finished 'run 0'",
                 fix=f"read the end of its output:\n{tail}",
             )

@@ -66,7 +66,7 @@ class ParitySettings:
     """
 
     tolerances: Tolerances | None = None
-    directions: int = 2
+    directions: int = 1
     invariances: bool = True
     failures: Path | None = None
     seed: int = 7
