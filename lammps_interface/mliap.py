@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from lamplighter.errors import EngineError, explain
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
+from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import (
     Graph,
     Potential,
@@ -90,6 +91,7 @@ class MliapModel:
         )
         self._potential.requires_grad_(requires_grad=False)
         _share_cores()
+        reuse_freed_memory()
 
     def compute_descriptors(self, data: PairData) -> None:
         """Do nothing: all work is done in `compute_forces`."""

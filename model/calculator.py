@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from lamplighter.memory import reuse_freed_memory
 from lamplighter.model.artifact import load_potential, torch_dtype
 from lamplighter.model.derivatives import predict
 from lamplighter.model.neighbors import graph_from_atoms
@@ -53,6 +54,7 @@ class Calculator(AseCalculator):
             ConfigError: unknown head or dtype.
         """
         super().__init__()  # type: ignore[no-untyped-call]
+        reuse_freed_memory()
         if isinstance(model, Potential):
             self.potential = model.to(device=device, dtype=torch_dtype(dtype))
         else:

@@ -13,6 +13,7 @@ import torch
 from ase.data import atomic_numbers
 
 from lamplighter.console import info, table
+from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import Potential, PotentialConfig, torch_dtype
 from lamplighter.train.config import ModelSettings, RunSettings, TrainConfig
 from lamplighter.train.data.dataset import Item, make_items
@@ -85,7 +86,8 @@ def build_job(config: TrainConfig, data: PreparedData) -> tuple[Job, dict[str, A
 
 
 def set_threads(run: RunSettings) -> None:
-    """Give torch the number of threads that the settings name."""
+    """Give torch the number of threads that the settings name, and keep its memory."""
+    reuse_freed_memory()
     if run.threads > 0:
         torch.set_num_threads(run.threads)
 
