@@ -34,7 +34,7 @@ from lamplighter.validation.refs import ReferenceValue, load_file, load_referenc
 from lamplighter.validation.refs import materials as known_materials
 from lamplighter.validation.relax import RelaxSettings, relax_crystal
 from lamplighter.validation.store import Store
-from lamplighter.validation.suite import MaterialSpec, SuiteConfig, read_suite
+from lamplighter.validation.suite import MaterialSpec, SuiteConfig
 
 State = Literal["pass", "miss", "fail"]
 
@@ -353,28 +353,3 @@ def _count(config: SuiteConfig) -> int:
     names = [name for name in config.properties if name != "parity"]
     per_material = len(names) * len(config.engines) + ("parity" in config.properties)
     return per_material * len(config.materials)
-
-
-def validate_suite(suite: Path, folder: Path) -> int:
-    """Run the suite of a YAML file, write its report, show the verdict.
-
-    Args:
-        suite: the YAML file; see ``lamplighter.validation.suite.read_suite``.
-        folder: receives ``report.html``, ``report.json``, ``results/`` and the
-            converted model. The same command goes on where an earlier one stopped.
-
-    Returns:
-        The exit code; see [`SuiteResult.exit_code`][].
-    """
-    # Imported here: they load matplotlib, which a run of a suite alone does not need.
-    from lamplighter.validation.report import write_report  # noqa: PLC0415
-    from lamplighter.validation.report.collect import suite_document  # noqa: PLC0415
-    from lamplighter.validation.report.terminal import verdict_lines  # noqa: PLC0415
-
-    result = run_suite(read_suite(suite), folder)
-    document = suite_document(result)
-    html, data = write_report(document, folder)
-    for line in verdict_lines(document):
-        console.info(line)
-    console.info(f"wrote {html} and {data}")
-    return result.exit_code

@@ -82,6 +82,8 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
             validate_every=20,
             checkpoint_every=100,
             selection="last",
+            # Two threads on small tensors wait for each other more than they compute.
+            threads=1,
         ),
         # For some ten to some hundred steps, whatever the machine does in the time.
         optimizer=OptimizerSettings(
