@@ -114,8 +114,8 @@ DATASETS = (
         structures="slab",
         uid_lists=("slab_thin",),
         role="train",
-        contents="clean MgO(100), one formula unit per layer, two to four layers on the "
-        "way to relaxation at the PBE lattice constant; no stress",
+        contents="clean MgO(100), one formula unit per layer, two to four layers on "
+        "the way to relaxation at the PBE lattice constant; no stress",
     ),
     Dataset(
         name="slab_pbe_thick",
@@ -126,7 +126,8 @@ DATASETS = (
         structures="slab",
         uid_lists=("slab_thick",),
         role="test",
-        contents="the same surface with five layers: a thickness that training never saw",
+        contents="the same surface with five layers: a thickness that training "
+        "never saw",
     ),
     Dataset(
         name="surface_rpbe",

@@ -57,6 +57,9 @@ LAST = {
 }
 """The test-only files, labelled once the others are done."""
 
+RELAXED = ("slab_pbe", "slab_pbe_thick")
+"""Steps of relaxations: `relax_slabs.py` makes them, not a lane."""
+
 
 def labeller_command(turn: Turn, labels: Path) -> list[str]:
     """The command line of a turn."""
