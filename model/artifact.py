@@ -193,7 +193,7 @@ def _check_couplings(header: Header, name: str) -> None:
                 f"{name} was written with other coupling coefficients",
                 got=f"lamplighter {header.lamplighter_version}",
                 wanted="the basis that this installation computes",
-                fix="install the e3nn release that the file was made with",
+                fix=f"use lamplighter {header.lamplighter_version}",
             )
         )
 
