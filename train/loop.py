@@ -170,8 +170,8 @@ class Trainer:
         raise TrainingDivergedError(
             explain(
                 f"the loss is not finite at step {self.state.step}",
-                got=f"energy {float(loss.energy):g}, forces {float(loss.forces):g}, "
-                f"stress {float(loss.stress):g}, gradient {float(norm):g}",
+                got=f"energy {loss.energy.item():g}, forces {loss.forces.item():g}, "
+                f"stress {loss.stress.item():g}, gradient {norm.item():g}",
                 fix="lower optimizer.learning_rate or optimizer.clip_norm and run "
                 f"again; {self.job.output / CHECKPOINT} holds the last good state",
             )

@@ -14,6 +14,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.io import write
 
+from lamplighter.train import train
 from lamplighter.train.config import (
     HeadData,
     ModelSettings,
@@ -113,21 +114,21 @@ TINY = ModelSettings(
     edge_channels=4,
     correlation=2,
     readout_hidden=4,
+    density_alpha=2.0,
 )
 
 
-@pytest.fixture
-def tiny_config(data_file: Callable[..., Path], tmp_path: Path) -> TrainConfig:
-    """Two heads, a few steps, float64."""
+def two_heads(folder: Path) -> TrainConfig:
+    """Two heads, a few steps, float64; the data lie in `folder`."""
+    levels = (("pbe", "PBE", 1.0), ("hot", "HOT", 1.5))
+    for head, level, scale in levels:
+        frames = crystal_frames(head, level, scale=scale)
+        write(folder / f"{head}.xyz", frames, format="extxyz")
     return TrainConfig(
-        output=tmp_path / "run",
-        heads=(
-            HeadData(name="pbe", level="PBE", files=(data_file(),)),
-            HeadData(
-                name="hot",
-                level="HOT",
-                files=(data_file("hot.xyz", head="hot", level="HOT", scale=1.5),),
-            ),
+        output=folder / "run",
+        heads=tuple(
+            HeadData(name=head, level=level, files=(folder / f"{head}.xyz",))
+            for head, level, _ in levels
         ),
         model=TINY,
         sampling=SamplingSettings(batch_frames=4),
@@ -140,3 +141,24 @@ def tiny_config(data_file: Callable[..., Path], tmp_path: Path) -> TrainConfig:
             threads=1,
         ),
     )
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> TrainConfig:
+    """Settings of a run of its own."""
+    return two_heads(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def base_config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Settings of a run that is finished and shared: do not write into its folder."""
+    torch.set_num_threads(1)
+    config = two_heads(tmp_path_factory.mktemp("base"))
+    train(config)
+    return config
+
+
+@pytest.fixture(scope="session")
+def base(base_config: TrainConfig) -> Path:
+    """A trained potential with the heads pbe and hot."""
+    return base_config.output / "model.safetensors"

@@ -65,7 +65,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tiny_config, stop_at, sch
     whole = _with(tiny_config, optimizer=optimizer)
     weights, average, outcome = _run(whole)
     halves = dataclasses.replace(whole, output=whole.output.with_name("halves"))
-    with pytest.raises(TrainingInterruptedError, match="stopped by test.*resumes"):
+    with pytest.raises(TrainingInterruptedError, match=r"stopped by test.*resumes"):
         _run(halves, StopAfter(stop_at))
     resumed, resumed_average, second = _run(halves)
     assert all(torch.equal(weights[k], resumed[k]) for k in weights)
@@ -85,8 +85,9 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tiny_config, stop_at, sch
 def test_training_lowers_every_error_and_writes_all_files(tiny_config):
     config = _with(
         tiny_config,
-        run={"max_steps": 120, "validate_every": 60, "checkpoint_every": 60},
-        optimizer={"learning_rate": 0.02},
+        run={"max_steps": 120, "validate_every": 120, "checkpoint_every": 120},
+        sampling={"batch_frames": 14},
+        optimizer={"learning_rate": 0.01},
         loss={"forces_delta": 1.0, "energy_delta": 1.0},
     )
     result = train(config)
@@ -140,7 +141,7 @@ def test_a_finished_run_is_not_trained_again(tiny_config):
 def test_other_settings_do_not_resume(tiny_config):
     train(tiny_config)
     other = _with(tiny_config, optimizer={"learning_rate": 1e-4})
-    with pytest.raises(ConfigError, match="settings or the data changed.*checkpoint"):
+    with pytest.raises(ConfigError, match=r"settings or the data changed.*checkpoint"):
         train(other)
 
 
@@ -166,7 +167,7 @@ def test_a_truncated_checkpoint_is_refused(tiny_config):
     train(tiny_config)
     path = tiny_config.output / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ArtifactError, match="cannot read the checkpoint.*remove"):
+    with pytest.raises(ArtifactError, match=r"cannot read the checkpoint.*remove"):
         train(tiny_config)
 
 
@@ -175,7 +176,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tiny_config):
         tiny_config, optimizer={"learning_rate": 1e12}, run={"dtype": "float32"}
     )
     with pytest.raises(
-        TrainingDivergedError, match="not finite at step.*learning_rate"
+        TrainingDivergedError, match=r"not finite at step.*learning_rate"
     ):
         train(wild)
     assert not (wild.output / "model.safetensors").exists()

@@ -181,7 +181,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_limits_can_be_moved(data_file):
     path = data_file(change=_forces(lambda f: f + 200.0))
-    with pytest.raises(DataError, match="limits.max_force"):
+    with pytest.raises(DataError, match=r"limits.max_force"):
         read_frames(path)
     assert read_frames(path, limits=ReaderLimits(max_force=500.0))
 

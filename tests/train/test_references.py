@@ -79,7 +79,7 @@ def test_uncertainty_grows_with_the_scatter(rng):
 
 def test_undetermined_elements_are_named():
     frames = [frame("HHO"), frame("HHOHHO"), frame("C")]
-    with pytest.raises(DataError, match="head 'h' do not determine.*atoms H, O;"):
+    with pytest.raises(DataError, match=r"head 'h' do not determine.*atoms H, O;"):
         reference_energies(frames, head="h")
 
 

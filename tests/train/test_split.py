@@ -97,7 +97,7 @@ def test_each_head_is_judged_on_something():
 def test_the_only_atoms_of_an_element_stay_in_training():
     carbon = [frame("c0", "carbon", symbol=6), frame("c1", "carbon", symbol=6)]
     settings = SplitSettings(validation_fraction=0.5)
-    found = [f for f in split_frames([*FRAMES, *carbon], settings).train]
+    found = list(split_frames([*FRAMES, *carbon], settings).train)
     assert {f.uid for f in found if f.config_type == "carbon"}
 
 
