@@ -167,10 +167,9 @@ def product(module, b: Tensor) -> Tensor:
         for power in range(1, module.correlation + 1):
             basis = symmetric_basis(module.l_max, l, power)
             weight = module.weights[f"{l}_{power}"]
+            values = torch.stack([b[list(row)].prod(0) for row in basis.monomials])
             for path, w in zip(torch.from_numpy(basis.matrix), weight, strict=True):
-                for column, monomial in enumerate(basis.monomials.tolist()):
-                    value = torch.stack([b[k] for k in monomial]).prod(0)
-                    total = total + path[:, column, None] * value * w
+                total = total + path @ values * w
         out.append(total)
     return torch.cat(out)
 
