@@ -109,7 +109,7 @@ def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
     elements = sorted({s for a in crystals.values() for s in a.get_chemical_symbols()})
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_one_thread_each())
+        stack.enter_context(one_thread_each())
         opened = stack.enter_context(engines(config, card, elements, folder))
         total = _count(config)
         advance = stack.enter_context(console.progress(total, "validation"))
@@ -141,12 +141,12 @@ def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
 
 
 @contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keep engines that run beside each other from taking each other's cores.
+def one_thread_each() -> Iterator[None]:
+    """Compute on one thread in this process and in those that it starts.
 
-    torch would start a thread per core in this process and in LAMMPS; on the small
-    structures of a validation that is slower than one thread. What the user has set in
-    ``OMP_NUM_THREADS`` stays.
+    torch would start a thread per core, here and in LAMMPS: on small structures these
+    wait for each other more than they compute, and engines that run beside each other
+    would share the cores twice. What the user has set in ``OMP_NUM_THREADS`` stays.
     """
     import torch  # noqa: PLC0415 - seconds that reading a suite need not pay
 

@@ -18,12 +18,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lamplighter import console
 from lamplighter.demo.config import ELEMENTS, HEAD, NEW_HEAD, DemoConfig
 from lamplighter.errors import ConfigError, explain
 from lamplighter.files import atomic_path
+
+if TYPE_CHECKING:
+    from lamplighter.validation.runner import SuiteResult
 
 __all__ = ["DemoConfig", "prepare_folder", "run_demo"]
 
@@ -74,6 +77,19 @@ def run_demo(output: Path, config: DemoConfig | None = None) -> int:
     config = config or DemoConfig()
     clock = Clock()
     console.info(f"Lamplighter demo, about ten minutes on two cores; files in {output}")
+    from lamplighter.validation.runner import one_thread_each  # noqa: PLC0415 - torch
+
+    with one_thread_each():
+        suite, document = _road(output, config, clock)
+    show(document)
+    clock.say(f"report: {output / 'report.html'}")
+    return suite.exit_code
+
+
+def _road(
+    output: Path, config: DemoConfig, clock: Clock
+) -> tuple[SuiteResult, dict[str, Any]]:
+    """Go through the stages and return the validation and the report's document."""
     from lamplighter.demo import report, stages  # noqa: PLC0415 - loads torch
 
     with clock.stage("post-training", f"add head {NEW_HEAD}, replay the others"):
@@ -92,10 +108,8 @@ def run_demo(output: Path, config: DemoConfig | None = None) -> int:
             *({"name": name, "seconds": spent} for name, spent in clock.stages.items()),
             *document["stages"],
         ]
-        html, _ = report.write_report(document, output)
-    show(document)
-    clock.say(f"report: {html}")
-    return suite.exit_code
+        report.write_report(document, output)
+    return suite, document
 
 
 def show(document: dict[str, Any]) -> None:

@@ -75,19 +75,18 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
         heads=(new,),
         replay_heads=replay,
         # Enough to hold the old heads for the minute that this takes.
-        replay=ReplaySettings(max_frames=config.replay_frames),
+        replay=ReplaySettings(fraction=0.6, max_frames=config.replay_frames),
         run=RunSettings(
             max_steps=config.max_steps,
             max_minutes=config.training_minutes,
             validate_every=20,
             checkpoint_every=100,
             selection="last",
-            # Two threads on small tensors wait for each other more than they compute.
             threads=1,
         ),
         # For some ten to some hundred steps, whatever the machine does in the time.
         optimizer=OptimizerSettings(
-            learning_rate=1e-3, warmup_steps=10, ema_decay=0.95, follow_clock=True
+            learning_rate=5e-4, warmup_steps=10, ema_decay=0.95, follow_clock=True
         ),
     )
     return PostTraining(settings=settings, base=base, result=finetune(settings))
