@@ -83,6 +83,7 @@ class DriftGuard:
         return not any(
             drift_verdict(row, rows[name], self._settings)["beyond"]
             for name, row in self._before.items()
+            if name in rows
         )
 
 

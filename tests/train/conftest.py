@@ -105,6 +105,12 @@ def data_file(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def label() -> Callable[..., Atoms]:
+    """The labeller, for tests with geometries of their own."""
+    return labelled
+
+
 TINY = ModelSettings(
     cutoff=4.0,
     n_radial=4,

@@ -11,6 +11,7 @@ from ase.data import covalent_radii
 
 from lamplighter.errors import DataError, explain
 from lamplighter.model.neighbors import neighbor_pairs
+from lamplighter.train.data.consistency import check_consistency
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.limits import ReaderLimits
 from lamplighter.units import GPA_PER_EV_A3, HARTREE_IN_EV
@@ -50,8 +51,9 @@ def check_file(frames: list[Frame], path: Path, limits: ReaderLimits) -> None:
     """Refuse what only shows when the frames of a file stand side by side.
 
     Raises:
-        DataError: a uid that names two frames of a head, or energies that are far from
-            the head's free atoms or look like hartree.
+        DataError: a uid that names two frames of a head, two levels of theory in one
+            head, energies that are far from the head's free atoms or look like
+            hartree, or forces or stress that do not belong to the energies.
     """
     seen: dict[tuple[str, str], Frame] = {}
     for frame in frames:
@@ -68,6 +70,7 @@ def check_file(frames: list[Frame], path: Path, limits: ReaderLimits) -> None:
     _check_levels(frames)
     _check_binding(frames, limits)
     _check_hartree(frames, path)
+    check_consistency(frames, path)
 
 
 def _refuse(frame: Frame, key: str, problem: str, **parts: Any) -> NoReturn:
