@@ -30,7 +30,7 @@ def plot_learning_curve(records: Sequence[Mapping[str, Any]], path: Path) -> Non
         path: PNG to write.
     """
     with mpl.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(10.5, 3.4), layout="constrained")
+        figure = Figure(figsize=(10.5, 3.7), layout="constrained")
         FigureCanvasAgg(figure)
         loss, forces, energy = figure.subplots(1, 3)
         _plot_loss(loss, [r for r in records if r["event"] == "train"])
@@ -43,6 +43,16 @@ def plot_learning_curve(records: Sequence[Mapping[str, Any]], path: Path) -> Non
             axes.set_xlabel("optimiser step")
             axes.grid(visible=True, which="major", alpha=0.3)
         _mark_chosen((forces, energy), records)
+        handles, labels = forces.get_legend_handles_labels()
+        if handles:
+            figure.legend(
+                handles,
+                labels,
+                loc="outside lower right",
+                ncols=min(len(labels), 8),
+                frameon=False,
+                title="validation; the dotted line marks the chosen weights",
+            )
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=150, format="png")
 
@@ -64,7 +74,6 @@ def _plot_heads(
     axes: Axes, records: Sequence[Mapping[str, Any]], quantity: str
 ) -> None:
     heads = list(dict.fromkeys(h for r in records for h in r["heads"]))
-    drawn = False
     for n, head in enumerate(heads):
         points = [
             (r["step"], r["heads"][head][quantity])
@@ -72,7 +81,7 @@ def _plot_heads(
             if head in r["heads"] and r["heads"][head][quantity] is not None
         ]
         if points:
-            drawn = True
+            axes.set_yscale("log")
             axes.plot(
                 *zip(*points, strict=True),
                 marker=MARKERS[n % len(MARKERS)],
@@ -81,9 +90,6 @@ def _plot_heads(
                 color=OKABE_ITO[n % len(OKABE_ITO)],
                 label=head,
             )
-    if drawn:
-        axes.set_yscale("log")
-        axes.legend(frameon=False, title="validation, head")
 
 
 def _mark_chosen(
