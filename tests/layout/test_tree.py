@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import lamplighter
@@ -39,7 +40,9 @@ def test_no_build_products(root: Path) -> None:
     assert [path.name for path in _tracked(root) if path.suffix in endings] == []
 
 
-def test_the_version_is_the_installed_one() -> None:
+def test_the_version_is_the_same_everywhere(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["version"] == lamplighter.__version__
     assert importlib.metadata.version("lamplighter") == lamplighter.__version__
 
 
