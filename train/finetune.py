@@ -29,6 +29,7 @@ from lamplighter.train.job import Job
 from lamplighter.train.loop import Trainer
 from lamplighter.train.new_heads import add_heads
 from lamplighter.train.prepare import PreparedData, prepare, resolve
+from lamplighter.train.readout_start import fit_first_readout
 from lamplighter.train.references import reference_energies
 from lamplighter.train.replay import (
     DriftGuard,
@@ -57,7 +58,8 @@ def finetune(config: FinetuneConfig) -> TrainResult:
 
     Returns:
         The files written into ``config.output``; `forgetting` tells the errors of every
-        old head before and after.
+        old head before and after. The new heads' validation errors choose the weights,
+        among those with which every old head stays within its drift limits.
 
     Raises:
         ArtifactError: the base model is unusable.
@@ -81,6 +83,7 @@ def finetune(config: FinetuneConfig) -> TrainResult:
         base,
         [(f.spec, h.start_from) for f, h in zip(fitted, config.heads, strict=True)],
     )
+    _start_readouts(config, data, potential)
     announce(config.run, data, potential)
     config.output.mkdir(parents=True, exist_ok=True)
     write_json(config.output / "config.json", to_mapping(config))
@@ -195,6 +198,15 @@ def _new_head(head: NewHead, data: PreparedData, base: Potential) -> FittedHead:
     return FittedHead(spec=spec, references=tuple(references))
 
 
+def _start_readouts(
+    config: FinetuneConfig, data: PreparedData, potential: Potential
+) -> None:
+    """Let every new head meet the energies of its training frames."""
+    for head in config.heads:
+        (own,) = [h.train for h in data.heads if h.head.name == head.name]
+        fit_first_readout(potential, _items(config, own, potential), head.name)
+
+
 def _interactions(
     frames: Sequence[Frame], head: NewHead, base: Potential
 ) -> list[float]:
@@ -240,6 +252,7 @@ def _job(
             to_mapping(config), {**data.hashes, "base": base_sha256}
         ),
         guard=DriftGuard(before, config.replay),
+        scored=frozenset(h.name for h in config.heads),
         label="post-training",
     )
 

@@ -40,6 +40,7 @@ class ReplaySettings:
             validation frames has grown by more than this fraction of its RMS force
             (0.02 is two percent points).
         energy_drift_limit: the same for the energy error, eV/atom.
+        relative_drift: added to both limits, as a fraction of the error before.
         patience: the run ends after this many validations in a row beyond a limit.
     """
 
@@ -47,12 +48,13 @@ class ReplaySettings:
     max_frames: int = 0
     drift_limit: float = 0.02
     energy_drift_limit: float = 0.01
+    relative_drift: float = 0.1
     patience: int = 10
 
     def __post_init__(self) -> None:
         check(0 <= self.fraction < 1, "replay: fraction", self.fraction, "0 to 1")
         check(self.max_frames >= 0, "replay: max_frames", self.max_frames, ">= 0")
-        for name in ("drift_limit", "energy_drift_limit"):
+        for name in ("drift_limit", "energy_drift_limit", "relative_drift"):
             value = getattr(self, name)
             check(value >= 0, f"replay: {name}", value, "at least 0")
         check(self.patience > 0, "replay: patience", self.patience, "at least 1")
@@ -85,7 +87,9 @@ class FinetuneConfig:
     loss: LossSettings = field(default_factory=LossSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     optimizer: OptimizerSettings = field(
-        default_factory=lambda: OptimizerSettings(learning_rate=1e-3)
+        default_factory=lambda: OptimizerSettings(
+            learning_rate=3e-4, warmup_steps=20, ema_decay=0.98
+        )
     )
     run: RunSettings = field(default_factory=RunSettings)
     limits: ReaderLimits = field(default_factory=ReaderLimits)

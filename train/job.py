@@ -62,6 +62,7 @@ class Job:
         output: folder of checkpoint and log.
         fingerprint: what must be equal for a checkpoint to be resumed.
         guard: further condition on the weights that may be chosen.
+        scored: heads whose validation errors choose the weights; empty means all.
         label: what the progress bar says.
     """
 
@@ -76,6 +77,7 @@ class Job:
     output: Path
     fingerprint: str
     guard: Guard = field(default_factory=NoGuard)
+    scored: frozenset[str] = frozenset()
     label: str = "training"
 
 

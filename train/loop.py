@@ -59,10 +59,12 @@ class Trainer:
                 checkpoint of another configuration or of other data.
             ArtifactError: an unusable checkpoint.
         """
-        if not job.validation and job.run.selection != "last":
+        scored = [i for i in job.validation if _counts(job, i.frame.head)]
+        if not scored and job.run.selection != "last":
             raise ConfigError(
                 explain(
-                    "no frame is held out for validation",
+                    "no frame is held out for validation of "
+                    f"{', '.join(sorted(job.scored)) or 'any head'}",
                     wanted=f"some for run.selection = {job.run.selection!r}",
                     fix="raise split.validation_fraction, name validation_files, or "
                     "set run.selection: last",
@@ -223,7 +225,8 @@ class Trainer:
         rows = by_head(
             table_of(item_residuals(self.average.module, self.job.validation))
         )
-        score = total_score(rows, run)
+        scored = {h: row for h, row in rows.items() if _counts(self.job, h)}
+        score = total_score(scored, run) if scored else math.nan
         self.plateau.update(score, self.job.optimizer)
         accepted = self.job.guard.accepts(rows)
         state.refused = 0 if accepted else state.refused + 1
@@ -304,6 +307,11 @@ class Trainer:
         self.state = State(**_loose(checkpoint.note["state"]))
         self.plateau = Plateau(**_loose(checkpoint.note["plateau"]))
         self.log.rewind(self.state.step)
+
+
+def _counts(job: Job, head: str) -> bool:
+    """Whether a head takes part in the choice of the weights."""
+    return not job.scored or head in job.scored
 
 
 def _cost(item: Item) -> FrameCost:

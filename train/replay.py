@@ -96,11 +96,13 @@ def drift_verdict(
         ``force_percent``: growth of the force RMSE in percent points of the RMS force
         (None without forces); ``energy_rmse``: growth in meV/atom; ``beyond``.
     """
+    share = settings.relative_drift
     energy = after.energy_rmse - before.energy_rmse
     force = None
     if after.force_percent is not None and before.force_percent is not None:
         force = after.force_percent - before.force_percent
-    beyond = energy > 1e3 * settings.energy_drift_limit
-    if force is not None:
-        beyond = beyond or force > 100.0 * settings.drift_limit
+    beyond = energy > 1e3 * settings.energy_drift_limit + share * before.energy_rmse
+    if force is not None and before.force_percent is not None:
+        allowed = 100.0 * settings.drift_limit + share * before.force_percent
+        beyond = beyond or force > allowed
     return {"force_percent": force, "energy_rmse": energy, "beyond": beyond}

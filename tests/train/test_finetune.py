@@ -11,13 +11,15 @@ import torch
 from lamplighter.errors import ConfigError, DataError
 from lamplighter.model import load_potential, predict, read_header
 from lamplighter.train import FinetuneConfig, NewHead, finetune, read_frames
-from lamplighter.train.config import SamplingSettings
+from lamplighter.train.config import SamplingSettings, SplitSettings
 from lamplighter.train.data.dataset import make_batch, make_items
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.finetune_config import ReplaySettings
 from lamplighter.train.new_heads import add_heads
 from lamplighter.train.prepare import prepare
+from lamplighter.train.readout_start import fit_first_readout
 from lamplighter.train.replay import DriftGuard, choose_frames, replay_quotas
+from lamplighter.train.run_log import read_log
 
 
 @pytest.fixture
@@ -111,6 +113,34 @@ def test_energies_of_atoms_come_from_the_parent_where_none_are_given(
     assert sum(residual) / len(residual) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_first_readout_meets_the_new_energies(base, data_file):
+    """Planted: the new level differs by 0.3 eV per bond-free atom of Mg, 0.1 of O."""
+    potential = load_potential(base)
+    spec = dataclasses.replace(potential.config.head("pbe"), name="new")
+    larger = add_heads(potential, [(spec, "pbe")])
+    planted = []
+    for frame in read_frames(data_file(n=12)):
+        graph = make_batch(make_items([frame], potential.config)).graph
+        energy = float(predict(potential, graph).energy.detach())
+        energy += sum({12: 0.3, 8: 0.1}[int(z)] for z in frame.numbers)
+        planted.append(dataclasses.replace(frame, energy=energy))
+    items = make_items(planted, larger.config, as_head="new")
+    others = make_items(planted, larger.config, as_head="hot")
+    old = larger(make_batch(others).graph).detach()
+    before = _energy_errors(larger, items)
+    fit_first_readout(larger, items, "new")
+    after = _energy_errors(larger, items)
+    assert before.abs().mean() == pytest.approx(0.2, rel=1e-6)
+    assert after.abs().mean() < 0.01
+    assert torch.equal(larger(make_batch(others).graph).detach(), old)
+
+
+def _energy_errors(potential, items):
+    batch = make_batch([i for i in items if i.frame.n_atoms > 1])
+    prediction = predict(potential, batch.graph)
+    return (prediction.energy.detach() - batch.energy) / batch.n_atoms
+
+
 def _replace_head(config, **changes):
     head = dataclasses.replace(config.heads[0], **changes)
     return dataclasses.replace(config, heads=(head,))
@@ -180,9 +210,9 @@ def _row(energy: float, force: float | None) -> ErrorRow:
     [
         (_row(2.0, 5.0), True),
         (_row(1.0, 4.0), True),
-        (_row(11.9, 6.9), True),
-        (_row(2.0, 7.1), False),
-        (_row(12.1, 5.0), False),
+        (_row(12.1, 7.4), True),
+        (_row(2.0, 7.6), False),
+        (_row(12.3, 5.0), False),
         (_row(2.0, None), True),
     ],
 )
@@ -194,13 +224,31 @@ def test_the_guard_refuses_drift(after, accepted):
 def test_drift_ends_a_run_and_leaves_the_base_weights(config, base):
     strict = dataclasses.replace(
         config,
-        replay=ReplaySettings(drift_limit=0.0, energy_drift_limit=0.0, patience=1),
+        replay=ReplaySettings(
+            drift_limit=0.0, energy_drift_limit=0.0, relative_drift=0.0, patience=1
+        ),
         optimizer=dataclasses.replace(config.optimizer, learning_rate=0.3),
     )
     result = finetune(strict)
     assert result.reason == "drift"
     old, new = (load_potential(p).state_dict() for p in (base, result.model))
     assert torch.equal(old["embedding"], new["embedding"])
+
+
+def test_the_new_heads_choose_the_weights(config):
+    result = finetune(config)
+    validations = [r for r in read_log(result.log) if r["event"] == "validation"]
+    assert all(
+        r["score"] == pytest.approx(r["heads"]["new"]["score"]) for r in validations
+    )
+    assert set(validations[0]["heads"]) == {"pbe", "hot", "new"}
+
+
+def test_a_new_head_without_held_out_frames_needs_the_last_weights(config):
+    split = SplitSettings(keep_in_train=("*",))
+    blind = dataclasses.replace(config, split=split)
+    with pytest.raises(ConfigError, match=r"held out for validation of new.*last"):
+        finetune(blind)
 
 
 def test_shares_of_old_and_new_heads(config):
