@@ -75,7 +75,8 @@ def training_table(trained: PostTraining, after: Sequence[Residual]) -> dict[str
     return {
         "text": (
             f"Multi-head replay: {end.get('step', 0)} steps in "
-            f"{end.get('seconds', 0):.0f} s, ended by {trained.result.reason}. Errors "
+            f"{end.get('seconds', 0):.0f} s, ended by {trained.result.reason}; "
+            f"the weights of step {end.get('best_step', 0)} are kept. Errors "
             "on frames that were not learnt from."
         ),
         "rows": [
@@ -155,8 +156,8 @@ def new_head_note(trained: PostTraining) -> dict[str, str]:
         "text": (
             f"Lattice constant of MgO {model:.4f} Å; the minimum of the {NEW_LEVEL} "
             f"energies that it was trained on is at {reference:.4f} Å ({off:+.2f} %). "
-            "These frames were part of its training: this shows that the head learnt, "
-            "not that it is right elsewhere."
+            "Most of these frames were in its training: this tells what the head took "
+            "up in that time, not how it does elsewhere."
         ),
     }
 
