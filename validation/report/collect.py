@@ -70,7 +70,7 @@ def suite_document(result: SuiteResult, *, title: str = "") -> Document:
             for item in (*result.parity, *result.results)
             for check in item.checks
         ],
-        "plots": figures(result.results, materials[0]),
+        "plots": _figures(result, materials[0], tables),
         "stages": [
             {"name": name, "seconds": seconds}
             for name, seconds in result.seconds.items()
@@ -82,6 +82,21 @@ def suite_document(result: SuiteResult, *, title: str = "") -> Document:
         },
         "references": reference_rows(result.comparisons),
     }
+
+
+def _figures(
+    result: SuiteResult, material: str, tables: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the figures of a material, with the reference of its surface energy."""
+    found = figures(result.results, material)
+    for table in tables:
+        for row in table["rows"]:
+            is_energy = row["quantity"].startswith("surface_energy_")
+            if is_energy and row["reference"] is not None and "surface" in found:
+                found["surface"]["reference"] = row["reference"]
+                level = row["reference_text"].partition(";")[0]
+                found["surface"]["reference_label"] = f"{level}, relaxed"
+    return found
 
 
 def verdict(result: SuiteResult, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
