@@ -94,8 +94,8 @@ def _figures(
             is_energy = row["quantity"].startswith("surface_energy_")
             if is_energy and row["reference"] is not None and "surface" in found:
                 found["surface"]["reference"] = row["reference"]
-                level = row["reference_text"].partition(";")[0]
-                found["surface"]["reference_label"] = f"{level}, relaxed"
+                functional = row["reference_text"].partition(",")[0]
+                found["surface"]["reference_label"] = f"{functional}, relaxed"
     return found
 
 
