@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -98,31 +98,31 @@ class Trainer:
             TrainingInterruptedError: `stop` was set; a checkpoint is written.
             TrainingDivergedError: the loss is not finite.
         """
-        run, state = self.job.run, self.state
+        state = self.state
         self._started = time.monotonic() - state.seconds
-        reason = ""
-        with progress(run.max_steps, self.job.label) as advance:
+        batches = self._batches()
+        with progress(self.job.run.max_steps, self.job.label) as advance:
             advance(state.step, "")
             if state.step == 0:
                 self._validate()
-            while not reason:
-                reason = self._end_reason()
-                if reason:
-                    break
-                batches = self.sampler.epoch(state.epoch)
-                for batch in batches[state.position :]:
-                    self._step(batch)
-                    advance(1, self._note())
-                    self._housekeeping(stop)
-                    reason = self._end_reason()
-                    if reason:
-                        break
-                if state.position >= len(batches):
-                    state.epoch, state.position = state.epoch + 1, 0
+            while not (reason := self._end_reason()):
+                self._step(next(batches))
+                advance(1, self._note())
+                self._housekeeping(stop)
         self._finish(reason)
         return Outcome(
             potential=self.best, state=state, reason=reason, log=self.log.path
         )
+
+    def _batches(self) -> Iterator[list[int]]:
+        """Yield batches without end, from where the run is."""
+        state = self.state
+        while True:
+            batches = self.sampler.epoch(state.epoch)
+            while state.position < len(batches):
+                state.position += 1
+                yield batches[state.position - 1]
+            state.epoch, state.position = state.epoch + 1, 0
 
     def _step(self, indices: Sequence[int]) -> None:
         """One optimiser step."""
@@ -143,7 +143,6 @@ class Trainer:
         self._check_finite(loss, norm)
         self.optimizer.step()
         state.step += 1
-        state.position += 1
         self.average.update(self.potential, state.step)
         self._record(loss, norm, rate)
 
