@@ -66,7 +66,7 @@ def write_results(
     errors = output / "errors.json"
     write_tables(errors, tables)
     provenance = {
-        "config": config,
+        "config": _portable(config),
         "data_sha256": dict(data.hashes),
         "reference_energies": references,
         "steps": outcome.state.step,
@@ -88,6 +88,14 @@ def write_results(
         reason=outcome.reason,
         forgetting=forgetting,
     )
+
+
+def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `config` without the folders of this machine."""
+    kept = {name: value for name, value in config.items() if name != "output"}
+    if "base" in kept:
+        kept["base"] = Path(kept["base"]).name
+    return kept
 
 
 def error_tables(potential: Potential, data: PreparedData) -> dict[str, ErrorTable]:

@@ -95,7 +95,8 @@ def set_threads(run: RunSettings) -> None:
 def fingerprint(config: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
     """Return a digest of everything that the trajectory of a run depends on."""
     content = json.loads(json.dumps({**config, "data": dict(hashes)}))
-    content.pop("output")
+    for name in ("output", "limits"):
+        content.pop(name)
     for name in FREE_TO_CHANGE:
         content["run"].pop(name)
     text = json.dumps(content, sort_keys=True)

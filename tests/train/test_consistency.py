@@ -9,7 +9,7 @@ from ase.build import bulk
 from ase.io import write
 
 from lamplighter.errors import DataError
-from lamplighter.train import read_frames
+from lamplighter.train import ReaderLimits, read_frames
 
 
 @pytest.fixture
@@ -70,6 +70,13 @@ def test_labels_of_other_units_are_refused(neighbours, key, factor, message):
     path = neighbours(_scale(key, factor))
     with pytest.raises(DataError, match=message):
         read_frames(path)
+
+
+def test_the_check_can_be_switched_off(neighbours):
+    path = neighbours(_scale("REF_forces", -1.0))
+    with pytest.raises(DataError, match=r"limits\.check_work: false"):
+        read_frames(path)
+    assert read_frames(path, limits=ReaderLimits(check_work=False))
 
 
 def test_too_few_neighbours_say_nothing(neighbours):

@@ -70,7 +70,8 @@ def check_file(frames: list[Frame], path: Path, limits: ReaderLimits) -> None:
     _check_levels(frames)
     _check_binding(frames, limits)
     _check_hartree(frames, path)
-    check_consistency(frames, path)
+    if limits.check_work:
+        check_consistency(frames, path)
 
 
 def _refuse(frame: Frame, key: str, problem: str, **parts: Any) -> NoReturn:

@@ -22,6 +22,8 @@ class ReaderLimits:
         stress_asymmetry: largest difference of two transposed stress components,
             eV/Å^3.
         require_forces: refuse frames of more than one atom without forces.
+        check_work: refuse files in which the work of the forces or of the stress
+            between neighbouring geometries does not explain the energies.
     """
 
     max_force: float = 150.0
@@ -30,11 +32,12 @@ class ReaderLimits:
     min_distance: float = 0.5
     stress_asymmetry: float = 1e-4
     require_forces: bool = True
+    check_work: bool = True
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name != "require_forces" and not value >= 0:
+            if field.type != "bool" and not value >= 0:
                 raise ConfigError(
                     explain(
                         f"limit {field.name} is not a number of at least 0", got=value
