@@ -16,13 +16,13 @@ NEW_LEVEL: Final = "PBEsol"
 NEW_DATA: Final = "crystal_pbesol"
 
 REPLAY_DATA: Final = {
-    "pbe": "crystal_pbe",
-    "r2scan": "crystal_r2scan",
-    "rpbe": "surface_rpbe",
-    "wb97m-v": "mol_wb97mv",
-    "b3lyp-d3bj": "react_b3lyp",
+    "pbe": ("crystal_pbe", "slab_pbe"),
+    "r2scan": ("crystal_r2scan",),
+    "rpbe": ("surface_rpbe",),
+    "wb97m-v": ("mol_wb97mv",),
+    "b3lyp-d3bj": ("react_b3lyp",),
 }
-"""Head of the base model -> the shipped data set that is replayed for it."""
+"""Head of the base model -> the shipped data sets that are replayed for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,9 +56,9 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
         HeadData(
             name=name,
             level=heads[name].level_of_theory,
-            files=(resources.dataset(data),),
+            files=tuple(map(resources.dataset, datasets)),
         )
-        for name, data in REPLAY_DATA.items()
+        for name, datasets in REPLAY_DATA.items()
         if name in heads
     )
     new = NewHead(
