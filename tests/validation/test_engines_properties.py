@@ -52,4 +52,6 @@ def test_surface_energies_are_the_same_in_both_engines(engines):
     first, second = both(engines, surface.run, settings)
     for name, value in first.values.items():
         assert second.values[name].value == pytest.approx(value.value, abs=1e-6), name
-    assert second.arrays["energies"] == pytest.approx(first.arrays["energies"], abs=1e-7)
+    assert second.arrays["energies"] == pytest.approx(
+        first.arrays["energies"], abs=1e-7
+    )
