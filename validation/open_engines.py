@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,3 +175,26 @@ def _check_artifact(artifact: Path, card: ModelCard) -> None:
                 fix="convert it again, or take artifact out of the suite",
             )
         )
+
+
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Compute on one thread in this process and in those that it starts.
+
+    torch would start a thread per core, here and in LAMMPS: on small structures these
+    wait for each other more than they compute, and engines that run beside each other
+    would share the cores twice. What the user has set in ``OMP_NUM_THREADS`` stays.
+    """
+    import torch  # noqa: PLC0415 - seconds that reading a suite need not pay
+
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        torch.set_num_threads(before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,12 @@ from lamplighter.errors import (
 from lamplighter.validation.compare import Comparison, compare
 from lamplighter.validation.engines.base import Engine, EngineInfo
 from lamplighter.validation.materials import parity_structures, structure_of
-from lamplighter.validation.open_engines import ModelCard, engines, read_card
+from lamplighter.validation.open_engines import (
+    ModelCard,
+    engines,
+    one_thread_each,
+    read_card,
+)
 from lamplighter.validation.properties.base import Check, PropertyResult
 from lamplighter.validation.properties.elastic import bulk_modulus_agreement
 from lamplighter.validation.refs import ReferenceValue, load_file, load_references
@@ -138,29 +142,6 @@ def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
         seconds=work.seconds,
         engines=infos,
     )
-
-
-@contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Compute on one thread in this process and in those that it starts.
-
-    torch would start a thread per core, here and in LAMMPS: on small structures these
-    wait for each other more than they compute, and engines that run beside each other
-    would share the cores twice. What the user has set in ``OMP_NUM_THREADS`` stays.
-    """
-    import torch  # noqa: PLC0415 - seconds that reading a suite need not pay
-
-    if "OMP_NUM_THREADS" in os.environ:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["OMP_NUM_THREADS"]
-        torch.set_num_threads(before)
 
 
 def load_all_references(config: SuiteConfig) -> tuple[ReferenceValue, ...]:

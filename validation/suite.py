@@ -20,14 +20,6 @@ PROPERTIES: Final = ("parity", "bulk", "elastic", "phonon", "surface")
 EngineKind = Literal["ase", "lammps"]
 Geometry = Literal["shared", "own"]
 
-_SETTINGS: Final = {
-    "parity": "ParitySettings",
-    "bulk": "BulkSettings",
-    "elastic": "ElasticSettings",
-    "phonon": "PhononSettings",
-    "surface": "SurfaceSettings",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
@@ -167,7 +159,7 @@ def settings_class(name: str) -> type[Any]:
     """
     _known(name, PROPERTIES, "properties")
     module = importlib.import_module(f"lamplighter.validation.properties.{name}")
-    found: type[Any] = getattr(module, _SETTINGS[name])
+    found: type[Any] = getattr(module, f"{name.capitalize()}Settings")
     return found
 
 
@@ -236,15 +228,10 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
             str(item) if item == "builtin" else str(folder / str(item))
             for item in _list(suite["references"], "references")
         )
-    for key in ("geometry", "strict"):
+    for key, default in (("geometry", "shared"), ("strict", False)):
         if key in suite:
-            given[key] = _converted(suite[key], getattr_default(key), f"{key}")
+            given[key] = _converted(suite[key], default, key)
     return SuiteConfig(**given)
-
-
-def getattr_default(name: str) -> Any:
-    """Return the default of a field of [`SuiteConfig`][]."""
-    return next(f.default for f in dataclasses.fields(SuiteConfig) if f.name == name)
 
 
 def settings_from(name: str, content: object) -> Any:
@@ -340,9 +327,11 @@ def _mapping(content: object, where: str) -> Mapping[str, Any]:
 
 
 def _list(content: object, where: str) -> list[Any]:
-    if not isinstance(content, list | tuple):
-        _refuse(where, content, "a list")
-    return list(content)
+    return (
+        list(content)
+        if isinstance(content, list | tuple)
+        else _refuse(where, content, "a list")
+    )
 
 
 def _known(name: str, known: Any, where: str) -> None:

@@ -77,7 +77,9 @@ def run_demo(output: Path, config: DemoConfig | None = None) -> int:
     config = config or DemoConfig()
     clock = Clock()
     console.info(f"Lamplighter demo, about ten minutes on two cores; files in {output}")
-    from lamplighter.validation.runner import one_thread_each  # noqa: PLC0415 - torch
+    from lamplighter.validation.open_engines import (  # noqa: PLC0415 - ase
+        one_thread_each,
+    )
 
     with one_thread_each():
         suite, document = _road(output, config, clock)
