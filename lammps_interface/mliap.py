@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,8 +28,6 @@ from lamplighter.model import (
     pair_gradients,
     potential_from_bytes,
 )
-
-_RANKS_ON_NODE: Final = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
 
 
 class PairData(Protocol):
@@ -90,7 +88,7 @@ class MliapModel:
             bundle.potential, dtype=bundle.header.dtype
         )
         self._potential.requires_grad_(requires_grad=False)
-        _share_cores()
+        _threads_of_lammps()
         reuse_freed_memory()
 
     def compute_descriptors(self, data: PairData) -> None:
@@ -359,13 +357,11 @@ def _on_host(array: Any) -> np.ndarray[Any, Any]:
     )
 
 
-def _share_cores() -> None:
-    """Divide the cores among the ranks of this node, unless the user decided.
+def _threads_of_lammps() -> None:
+    """Give torch the threads that LAMMPS uses: one per rank, or ``OMP_NUM_THREADS``.
 
     torch would start one thread per core in every rank, which makes two ranks on two
-    cores several times slower than one.
+    cores several times slower than one, and stalls on a machine that is shared.
     """
-    if "OMP_NUM_THREADS" in os.environ:
-        return
-    ranks = next((int(os.environ[k]) for k in _RANKS_ON_NODE if k in os.environ), 1)
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // ranks))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)

@@ -8,7 +8,11 @@ from ase.neighborlist import neighbor_list
 
 from lamplighter.errors import EngineError
 from lamplighter.lammps_interface import bundle
-from lamplighter.lammps_interface.mliap import LammpsExchange, MliapModel, _share_cores
+from lamplighter.lammps_interface.mliap import (
+    LammpsExchange,
+    MliapModel,
+    _threads_of_lammps,
+)
 from lamplighter.lammps_interface.selfcheck import PeriodicRank
 from lamplighter.model import graph_from_atoms, predict
 
@@ -239,17 +243,15 @@ def test_arrays_on_a_device_are_refused(mliap, structures):
         mliap.compute_forces(rank)
 
 
-def test_cores_are_shared_among_ranks(monkeypatch):
+def test_threads_are_those_of_lammps(monkeypatch):
     before = torch.get_num_threads()
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setenv("MPI_LOCALNRANKS", "2")
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)))
     try:
-        _share_cores()
+        monkeypatch.setenv("OMP_NUM_THREADS", "3")
+        torch.set_num_threads(3)
+        _threads_of_lammps()
         assert torch.get_num_threads() == 3
-        monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        torch.set_num_threads(before)
-        _share_cores()
-        assert torch.get_num_threads() == before
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        _threads_of_lammps()
+        assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
