@@ -73,6 +73,8 @@ def inspect(file: Path, *, as_json: bool) -> int:
         info(_json(facts))
         return DONE
     heads = facts.pop("heads", [])
+    if "provenance" in facts:
+        facts["provenance"] = _brief(facts["provenance"])
     width = max(len(key) for key in facts) + 2
     for key, value in facts.items():
         info(f"{key.replace('_', ' '):<{width}}{_cell(value)}")
@@ -81,6 +83,12 @@ def inspect(file: Path, *, as_json: bool) -> int:
         for key, value in head.items():
             info(f"  {key.replace('_', ' '):<{width - 2}}{_cell(value)}")
     return DONE
+
+
+def _brief(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain entries of a provenance and the data files; --json has the rest."""
+    plain = {k: v for k, v in provenance.items() if not isinstance(v, (dict, list))}
+    return plain | {"data": sorted(provenance.get("data_sha256", {}))}
 
 
 def _mliap_facts(file: Path) -> dict[str, Any]:
