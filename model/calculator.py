@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
@@ -56,7 +57,8 @@ class Calculator(AseCalculator):
         super().__init__()  # type: ignore[no-untyped-call]
         reuse_freed_memory()
         if isinstance(model, Potential):
-            self.potential = model.to(device=device, dtype=torch_dtype(dtype))
+            copy = deepcopy(model)  # the caller's own stays as it is
+            self.potential = copy.to(device=device, dtype=torch_dtype(dtype))
         else:
             self.potential = load_potential(model, dtype, device)
         self.potential.config.head_index(head)

@@ -170,3 +170,11 @@ def test_calculator_properties(file: Path, crystal: Atoms, molecule: Atoms) -> N
     molecule.calc = Calculator(file, "pbe")
     assert molecule.get_forces().shape == (4, 3)
     assert "stress" not in molecule.calc.results
+
+
+def test_calculator_leaves_the_potential_of_its_caller_alone(
+    potential: Potential, crystal: Atoms
+) -> None:
+    crystal.calc = Calculator(potential, "pbe", dtype="float32")
+    crystal.get_potential_energy()
+    assert potential.dtype == torch.float64
