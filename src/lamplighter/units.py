@@ -26,10 +26,3 @@ J_M2_PER_EV_A2: Final = 16.02176634
 
 HARTREE_IN_EV: Final = 27.211386245988
 BOHR_IN_ANGSTROM: Final = 0.529177210903
-COULOMB_EV_ANGSTROM: Final = 14.3996454785
-"""e^2 / (4 pi eps0) in eV Å."""
-
-
-def pressure_bar_to_stress(pressure: float) -> float:
-    """Return the stress in eV/Å^3 (tension positive) of a pressure in bar."""
-    return -pressure / BAR_PER_EV_A3
