@@ -39,6 +39,10 @@ class ArtifactError(LamplighterError, ValueError):
     exit_code = 2
 
 
+class UnsafeFileError(ArtifactError):
+    """A file that asks for code to be run; none of it was."""
+
+
 class UnsupportedModelError(LamplighterError):
     """A model that is valid but uses a feature that is not available."""
 
