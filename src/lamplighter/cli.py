@@ -257,6 +257,35 @@ def parity(
     return commands.parity(model, structures, head, ranks=ranks, as_json=as_json)
 
 
+@validate.command(name="model")
+def validate_model(
+    file: Path,
+    /,
+    *,
+    head: str | None = None,
+    elements: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    dtype: Dtype = "float64",
+    device: str = "cpu",
+    json: Path | None = None,
+) -> int:
+    """Physical checks without reference data: symmetry, smoothness, locality.
+
+    Args:
+        file: A potential (safetensors).
+        head: The head to check; may be left out when there is only one.
+        elements: What the test structures are made of: --elements Mg O. At most four
+            of the head's elements when left out.
+        dtype: Precision of the evaluation; the tolerances follow it.
+        device: Where to compute, as torch names it.
+        json: Also write every record into this file.
+    """
+    from lamplighter import commands
+
+    return commands.check_model(
+        file, head, elements, dtype=dtype, device=device, output=json
+    )
+
+
 def _property_command(name: str, text: str) -> None:
     """Add `lamplighter validate NAME`: one property of one structure."""
 

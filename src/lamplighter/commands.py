@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lamplighter.console import info, table
+from lamplighter.console import info, progress, table
 from lamplighter.errors import ConfigError, DataError, explain
+from lamplighter.files import atomic_path
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -212,6 +213,48 @@ def _read_structures(files: Sequence[Path]) -> dict[str, Atoms]:
     if not found:
         raise ConfigError(explain("no structures", wanted="one file or more"))
     return found
+
+
+def check_model(
+    file: Path,
+    head: str | None,
+    elements: Sequence[str] | None,
+    *,
+    dtype: str,
+    device: str,
+    output: Path | None,
+) -> int:
+    """Make the physical checks of a potential; show and write what they measured."""
+    from lamplighter.validation.model_checks import CHECKS
+    from lamplighter.validation.model_checks import check_model as check
+
+    with progress(len(CHECKS), "checks") as advance:
+        report = check(
+            file,
+            head=head,
+            dtype=dtype,
+            device=device,
+            elements=elements,
+            advance=lambda name: advance(1, name),
+        )
+    if output is not None:
+        with atomic_path(output) as temporary:
+            temporary.write_text(_json(report.to_dict()) + "\n", encoding="utf-8")
+    rows = [
+        (r.name, r.status, _short(r.value), _short(r.tolerance), r.unit, r.note)
+        for r in report.records
+    ]
+    columns = ("check", "status", "value", "tolerance", "unit", "note")
+    title = f"{report.model}, head {report.head}, {report.dtype}"
+    table(rows, columns, title=f"{title}, {' '.join(report.elements)}")
+    for name in sorted(report.failed_checks):
+        record = next(r for r in report.failed if r.check == name)
+        info(f"FAIL {name}: {record.meaning} {record.advice}")
+    return CHECK_FAILED if report.failed else DONE
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"
 
 
 def compute_property(

@@ -5,10 +5,10 @@ record for everything that it measured; ``CHECKS`` has the checks by name. Nothi
 needs reference data: these are identities that every potential has to satisfy.
 """
 
+from lamplighter.validation.model_checks.batched import Evaluation
 from lamplighter.validation.model_checks.record import CheckRecord, ModelReport
 from lamplighter.validation.model_checks.run import CHECKS, check_model
 from lamplighter.validation.model_checks.subject import (
-    Evaluation,
     Subject,
     subject_of_calculator,
     subject_of_potential,

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from ase import Atoms
 
-from lamplighter.model import (
-    Graph,
-    Potential,
-    Prediction,
-    collate,
-    graph_from_atoms,
-    predict,
-)
 from lamplighter.validation.model_checks import structures
+from lamplighter.validation.model_checks.batched import Evaluation, evaluate_together
 from lamplighter.validation.model_checks.deviation import (
+    UNITS,
     Deviation,
     deviations,
     force_scale,
@@ -28,7 +20,7 @@ from lamplighter.validation.model_checks.record import (
     judged,
     skipped,
 )
-from lamplighter.validation.model_checks.subject import Evaluation, Subject
+from lamplighter.validation.model_checks.subject import Subject
 
 NO_CUTOFF = "the cutoff is unknown: name it in subject_of_calculator(cutoff=...)"
 _DIRECTION = np.array([2.0, -3.0, 6.0]) / 7.0
@@ -43,7 +35,7 @@ def check_extensivity(subject: Subject) -> list[CheckRecord]:
     for other, note in ((a, "two copies"), (b, "two different molecules")):
         one, two = subject.evaluate(a), subject.evaluate(other)
         expected = Evaluation(
-            one.energy + two.energy, np.vstack([one.forces, two.forces]), None, None
+            one.energy + two.energy, np.vstack([one.forces, two.forces])
         )
         both = subject.evaluate(structures.joined(a, other, far))
         found += deviations(subject, expected, both, note)
@@ -147,7 +139,7 @@ def check_batch(subject: Subject) -> list[CheckRecord]:
     """Evaluate structures of several sizes and heads together and one by one."""
     if subject.potential is None:
         reason = "a plain ASE calculator evaluates one structure at a time"
-        return [skipped("batch.energy", reason), skipped("batch.forces", reason)]
+        return [skipped(f"batch.{quantity}", reason) for quantity in UNITS]
     potential = subject.potential
     atoms = [
         structures.crystal(subject.sample, subject.cutoff),
@@ -161,34 +153,10 @@ def check_batch(subject: Subject) -> list[CheckRecord]:
         if set(subject.sample) <= set(head.reference_energies)
     ]
     tasks = [(one, head) for one in atoms for head in heads[:3]]
-    graphs = [_graph(potential, one, head) for one, head in tasks]
-    together = predict(potential, collate(graphs))
-    singles = [predict(potential, graph) for graph in graphs]
     found: list[Deviation] = []
-    first = 0
-    for k, ((one, head), single) in enumerate(zip(tasks, singles, strict=True)):
-        last = first + len(one)
-        got = _evaluation(together, k, (first, last), one)
-        expected = _evaluation(single, 0, (0, len(one)), one)
+    together = evaluate_together(potential, tasks)
+    for (one, head), got in zip(tasks, together, strict=True):
+        (expected,) = evaluate_together(potential, [(one, head)])
         note = f"{one.get_chemical_formula()}, head {head}"
         found += deviations(subject, expected, got, note)
-        first = last
     return worst_records("batch", subject, found)
-
-
-def _graph(potential: Potential, atoms: Atoms, head: str) -> Graph:
-    graph = graph_from_atoms(atoms, potential.config, head)
-    device = next(potential.parameters()).device
-    return graph.to(dtype=potential.dtype, device=device)
-
-
-def _evaluation(
-    prediction: Prediction, frame: int, rows: Sequence[int], atoms: Atoms
-) -> Evaluation:
-    """Return one structure of a batch."""
-    stress = None
-    if atoms.pbc.all():
-        virial = prediction.virial[frame].cpu().double().numpy()
-        stress = -virial / atoms.get_volume()
-    forces = prediction.forces[rows[0] : rows[1]].cpu().double().numpy()
-    return Evaluation(float(prediction.energy[frame]), forces, stress, None)

@@ -23,8 +23,8 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
         "rotation": Entry(
             "A rotated structure has the same energy, and rotated forces and stress.",
-            "Look for absolute coordinates, a grid, or coupling coefficients of another "
-            "sign convention (e3nn releases differ); angular momentum drifts.",
+            "Look for absolute coordinates, a grid, or coupling coefficients of "
+            "another sign convention (e3nn releases differ); angular momentum drifts.",
         ),
         "inversion": Entry(
             "A mirror image has the same energy, and mirrored forces and stress.",
@@ -36,8 +36,8 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         ),
         "permutation": Entry(
             "The order of the atoms does not matter.",
-            "Look for indices that are used as species, sums that depend on padding, or "
-            "results that are returned in another order than they were asked for.",
+            "Look for indices that are used as species, sums that depend on padding, "
+            "or results that are returned in another order than they were asked for.",
         ),
         "wrapping": Entry(
             "Atoms may lie in any image of the cell.",
@@ -77,8 +77,8 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         ),
         "isolated": Entry(
             "A single atom has a finite energy and no force.",
-            "Look for a division by the number of neighbours or by a norm. The distance "
-            "from E0 is no error; it says how wrong dissociation limits are.",
+            "Look for a division by the number of neighbours or by a norm. The "
+            "distance from E0 is no error; it says how wrong dissociation limits are.",
         ),
         "conservation": Entry(
             "An isolated molecule exerts no net force and no net torque on itself.",
@@ -88,12 +88,12 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         "close_approach": Entry(
             "Two atoms pushed together repel: a hole there swallows a simulation at "
             "high temperature or pressure.",
-            "Add a core repulsion (ZBL), or train on compressed dimers; until then keep "
-            "these pairs apart.",
+            "Add a core repulsion (ZBL), or train on compressed dimers; until then "
+            "keep these pairs apart.",
         ),
         "dtype": Entry(
             "Single precision gives what double precision gives, to rounding.",
-            "Use float64, and look for large numbers that cancel (E0 inside the model).",
+            "Use float64, and look for large numbers that cancel (E0 in the model).",
         ),
         "determinism": Entry(
             "The same structure gives the same numbers, again and after others.",

@@ -38,16 +38,10 @@ def check_close_approach(subject: Subject) -> list[CheckRecord]:
 def _approach(subject: Subject, a: str, b: str) -> tuple[float, CheckRecord]:
     """Return the depth of the deepest hole, eV, and what else there is to say."""
     contact = structures.contact(a, b)
-    apart = sum(subject.energy(Atoms([element])) for element in (a, b))
-    energies = (
-        np.array(
-            [
-                subject.energy(structures.pair(a, b, fraction * contact))
-                for fraction in _FRACTIONS
-            ]
-        )
-        - apart
-    )
+    alone = [Atoms([a]), Atoms([b])]
+    close = [structures.pair(a, b, f * contact) for f in _FRACTIONS]
+    found = np.array([one.energy for one in subject.evaluate_many([*alone, *close])])
+    energies = found[2:] - found[:2].sum()
     # How far the energy falls on the way in from anywhere below _REPULSIVE, and how far
     # the closest point lies below separate atoms.
     near = energies[_FRACTIONS <= _REPULSIVE + 1e-9]

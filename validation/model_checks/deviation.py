@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamplighter.arrays import Floats
+from lamplighter.validation.model_checks.batched import Evaluation
 from lamplighter.validation.model_checks.record import CheckRecord, judged, skipped
-from lamplighter.validation.model_checks.subject import Evaluation, Subject
+from lamplighter.validation.model_checks.subject import Subject
 
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
 NO_STRESS = "the calculator does not compute stress"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
-from ase.calculators.calculator import BaseCalculator
+from ase.calculators.calculator import Calculator as AseCalculator
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential
@@ -67,7 +67,7 @@ CHECKS: Mapping[str, CheckFunction] = MappingProxyType(
 
 
 def check_model(
-    model: str | os.PathLike[str] | Potential | BaseCalculator | Subject,
+    model: str | os.PathLike[str] | Potential | AseCalculator | Subject,
     *,
     head: str | None = None,
     dtype: str = "float64",
@@ -96,7 +96,7 @@ def check_model(
     chosen = _chosen(checks)
     if isinstance(model, Subject):
         subject = model
-    elif isinstance(model, BaseCalculator):
+    elif isinstance(model, AseCalculator):
         subject = subject_of_calculator(model, elements, dtype=dtype)
     else:
         subject = subject_of_potential(model, head, dtype, device, elements)

@@ -1,6 +1,6 @@
 """A neighbour comes in at the cutoff: energy, force and its slope must not jump.
 
-The energy and all forces are taken at seven points on each side of the cutoff, 0.01 Å
+The energy and all forces are taken at seven points on each side of the cutoff, 0.004 Å
 apart. A polynomial of degree four through each side gives value and derivative *at* the
 cutoff, and their differences are the jumps. They are held against how much the same
 quantity changes over the last quarter of the cutoff.
@@ -22,7 +22,7 @@ from lamplighter.validation.model_checks.deviation import force_scale
 from lamplighter.validation.model_checks.record import CheckRecord, judged, skipped
 from lamplighter.validation.model_checks.subject import Subject
 
-_STEP = 0.01
+_STEP = 0.004
 _POINTS = _STEP * np.arange(1, 8)
 _DEGREE = 4
 _UNITS = {"energy": "eV", "force": "eV/Å", "slope": "eV/Å²"}
@@ -93,15 +93,23 @@ def check_smoothness(subject: Subject) -> list[CheckRecord]:
 
 def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
     """Return the jumps of energy, force and slope on one path."""
-    inside, outside = (_limit(subject, path, cutoff, sign) for sign in (-1, 1))
-    window = _rows(subject, path, np.linspace(0.75 * cutoff, cutoff, 8))
-    forces = window[:, 1:]
-    slopes = np.diff(forces, axis=0) / (0.25 * cutoff / 7)
+    around = np.concatenate([-_POINTS, _POINTS])
+    window = np.linspace(-0.25 * cutoff, 0.0, 8)
+    rows = _rows(subject, path, cutoff + np.concatenate([around, window]))
+    inside, outside = (
+        _limit(side, part)
+        for side, part in zip(
+            np.split(around, 2), np.split(rows[: len(around)], 2), strict=True
+        )
+    )
+    before = rows[len(around) :]
+    forces = before[:, 1:]
+    slopes = np.diff(forces, axis=0) / (window[1] - window[0])
     t, scale = subject.tolerances, force_scale(forces)
     jump = np.abs(inside - outside)
-    floor = 10.0 * t.energy * scale + 100.0 * t.epsilon * abs(float(window[0, 0]))
+    floor = 10.0 * t.energy * scale + 100.0 * t.epsilon * abs(float(before[0, 0]))
     found = {
-        "energy": (jump[0, 0], np.ptp(window[:, 0]), floor),
+        "energy": (jump[0, 0], np.ptp(before[:, 0]), floor),
         "force": (jump[0, 1:].max(), np.ptp(forces, axis=0).max(), 10 * t.forces),
     }
     if t.curvature_floor is not None:
@@ -113,10 +121,9 @@ def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
     }
 
 
-def _limit(subject: Subject, path: Path, cutoff: float, side: int) -> Floats:
+def _limit(offsets: Floats, rows: Floats) -> Floats:
     """Return values and derivatives at the cutoff from one side: ``[2, columns]``."""
-    rows = _rows(subject, path, cutoff + side * _POINTS)
-    powers = np.vander(side * _POINTS, _DEGREE + 1, increasing=True)
+    powers = np.vander(offsets, _DEGREE + 1, increasing=True)
     # a constant that is large beside its changes is taken out before the fit
     coefficients = np.linalg.lstsq(powers, rows - rows[0], rcond=None)[0]
     coefficients[0] += rows[0]
@@ -125,11 +132,8 @@ def _limit(subject: Subject, path: Path, cutoff: float, side: int) -> Floats:
 
 def _rows(subject: Subject, path: Path, distances: Floats) -> Floats:
     """Return energy and all forces at `distances`: ``[n, 1 + 3 n_atoms]``."""
-    rows = []
-    for distance in distances:
-        one = subject.evaluate(path.at(float(distance)))
-        rows.append([one.energy, *one.forces.ravel()])
-    return np.array(rows)
+    found = subject.evaluate_many([path.at(float(r)) for r in distances])
+    return np.array([[one.energy, *one.forces.ravel()] for one in found])
 
 
 def _paths(subject: Subject) -> Iterator[Path]:

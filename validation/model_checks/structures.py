@@ -108,7 +108,8 @@ def joined(first: Atoms, second: Atoms, offset: Floats) -> Atoms:
     """Return both structures in one, the second moved by `offset`, Å."""
     moved: Atoms = second.copy()
     moved.positions += offset
-    return first + moved
+    both: Atoms = first + moved
+    return both
 
 
 def _cycled(elements: Sequence[str], n_atoms: int) -> list[str]:

@@ -9,38 +9,16 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import BaseCalculator
+from ase.calculators.calculator import Calculator as AseCalculator
 from ase.data import atomic_numbers
 
-from lamplighter.arrays import Floats
 from lamplighter.errors import ConfigError, explain
 from lamplighter.files import sha256_file
 from lamplighter.model import Calculator, Potential, load_potential
+from lamplighter.validation.model_checks.batched import Evaluation, evaluate_stream
 from lamplighter.validation.model_checks.tolerances import TOLERANCES, Tolerances
 
 SAMPLE_SIZE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What a model says about one structure.
-
-    Attributes:
-        energy: eV.
-        forces: ``[n_atoms, 3]``, eV/Å.
-        stress: ``[3, 3]``, eV/Å^3, tension positive; None where there is none.
-        energies: ``[n_atoms]``, eV; None for calculators without them.
-    """
-
-    energy: float
-    forces: Floats
-    stress: Floats | None
-    energies: Floats | None
-
-    @property
-    def n_atoms(self) -> int:
-        """Return the number of atoms."""
-        return len(self.forces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +36,14 @@ class Subject:
         receptive_field: largest distance at which an atom can change the energy of
             another, Å; for message passing ``n_layers * cutoff``.
         potential: the Lamplighter potential, None for other calculators.
+        batches: whether the calculator adds nothing to the potential, so that curves
+            of many structures may be evaluated in batches.
         head: head of the potential.
         reference_energies: E0 per element, eV; empty when unknown.
         sha256: of the model file; empty when there is none.
     """
 
-    calculator: BaseCalculator
+    calculator: AseCalculator
     name: str
     elements: tuple[str, ...]
     sample: tuple[str, ...]
@@ -71,6 +51,7 @@ class Subject:
     cutoff: float | None = None
     receptive_field: float | None = None
     potential: Potential | None = None
+    batches: bool = False
     head: str | None = None
     reference_energies: Mapping[str, float] = field(default_factory=dict)
     sha256: str = ""
@@ -100,10 +81,15 @@ class Subject:
             energies = np.array(found, dtype=np.float64)
         return Evaluation(energy, forces, stress, energies)
 
-    def energy(self, atoms: Atoms) -> float:
-        """Return the energy alone, eV; nothing is cached."""
-        self.calculator.reset()
-        return float(self.calculator.get_potential_energy(atoms.copy()))
+    def evaluate_many(self, structures: Sequence[Atoms]) -> list[Evaluation]:
+        """Return the evaluation of each structure, in batches where that is possible.
+
+        A potential gives the same numbers in a batch (the check ``batch`` is about
+        that), many times faster.
+        """
+        if self.potential is None or self.head is None or not self.batches:
+            return [self.evaluate(atoms) for atoms in structures]
+        return list(evaluate_stream(self.potential, self.head, structures))
 
 
 def subject_of_potential(
@@ -142,6 +128,7 @@ def subject_of_potential(
         cutoff=config.cutoff,
         receptive_field=config.n_layers * config.cutoff,
         potential=calculator.potential,
+        batches=True,
         head=spec.name,
         reference_energies=spec.reference_energies,
         sha256="" if isinstance(model, Potential) else sha256_file(Path(model)),
@@ -149,7 +136,7 @@ def subject_of_potential(
 
 
 def subject_of_calculator(
-    calculator: BaseCalculator,
+    calculator: AseCalculator,
     elements: Sequence[str] | None,
     *,
     cutoff: float | None = None,
@@ -172,7 +159,7 @@ def subject_of_calculator(
         subject = subject_of_potential(
             calculator.potential, calculator.head, dtype, calculator.device, elements
         )
-        return replace(subject, calculator=calculator)
+        return replace(subject, calculator=calculator, batches=False)
     if dtype not in TOLERANCES:
         wanted = " or ".join(TOLERANCES)
         raise ConfigError(explain("unknown dtype", got=repr(dtype), wanted=wanted))

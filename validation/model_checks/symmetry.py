@@ -8,13 +8,14 @@ from ase.build import make_supercell, niggli_reduce
 
 from lamplighter.arrays import Floats
 from lamplighter.validation.model_checks import structures
+from lamplighter.validation.model_checks.batched import Evaluation
 from lamplighter.validation.model_checks.deviation import (
     Deviation,
     deviations,
     worst_records,
 )
 from lamplighter.validation.model_checks.record import CheckRecord
-from lamplighter.validation.model_checks.subject import Evaluation, Subject
+from lamplighter.validation.model_checks.subject import Subject
 
 # Equivalent lattice vectors, rows in units of the old ones: determinant 1, 1 and -1.
 _SHEARED = np.array([[1, 2, 0], [0, 1, 0], [-1, 0, 1]])
@@ -51,7 +52,6 @@ def _turned(subject: Subject, turns: list[Floats]) -> list[Deviation]:
                 plain.energy,
                 plain.forces @ turn.T,
                 None if plain.stress is None else turn @ plain.stress @ turn.T,
-                plain.energies,
             )
             got = subject.evaluate(structures.turned(atoms, turn))
             found += deviations(subject, expected, got, name)
@@ -76,9 +76,7 @@ def check_permutation(subject: Subject) -> list[CheckRecord]:
         for seed in (0, 1):
             order = np.random.default_rng(seed).permutation(len(atoms))
             plain, got = subject.evaluate(atoms), subject.evaluate(atoms[order])
-            expected = Evaluation(
-                plain.energy, plain.forces[order], plain.stress, plain.energies
-            )
+            expected = Evaluation(plain.energy, plain.forces[order], plain.stress)
             found += deviations(subject, expected, got, name)
     return worst_records("permutation", subject, found)
 
@@ -138,7 +136,7 @@ def _repeated(subject: Subject, small: Atoms) -> list[Deviation]:
         for f in fractions
     ]
     energy = one.energy * len(origin) / len(small)
-    expected = Evaluation(energy, one.forces[origin], one.stress, None)
+    expected = Evaluation(energy, one.forces[origin], one.stress)
     return deviations(subject, expected, many, "supercell of a small cell")
 
 

@@ -11,9 +11,9 @@ the terms that are summed.
 * *Slopes* (finite differences, fourth order, step h): rounding of the energy divided
   by h, plus the fifth derivative times h^4 / 30. The steps balance the two.
 * *Jumps*: `jump` is relative to the change of the quantity over the last quarter of
-  the cutoff: a smaller kink is invisible beside the slope of the potential itself. The
-  floors are rounding, amplified by the extrapolation to the cutoff (a factor of ten
-  for values and of 10 / 0.01 Å for derivatives).
+  the cutoff; the third derivative of the usual cutoff functions jumps, which the
+  extrapolation sees as 1e-6 of that. The floors are rounding, amplified by the extrapolation to the cutoff (a factor of ten
+  for values and of 10 / 0.004 Å for derivatives).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ TOLERANCES: Mapping[str, Tolerances] = MappingProxyType(
             strain=5e-4,
             slope=1e-7,
             strain_slope=1e-8,
-            jump=1e-4,
+            jump=1e-5,
             curvature_floor=1e-7,
             # Totals are float64 in every precision.
             epsilon=float(np.finfo(np.float64).eps),
@@ -78,7 +78,7 @@ TOLERANCES: Mapping[str, Tolerances] = MappingProxyType(
             strain=1e-2,
             slope=1e-2,
             strain_slope=1e-3,
-            jump=1e-2,
+            jump=1e-3,
             curvature_floor=None,
             epsilon=float(np.finfo(np.float64).eps),
         ),
