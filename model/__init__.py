@@ -10,10 +10,11 @@ from lamplighter.model.artifact import (
     torch_dtype,
 )
 from lamplighter.model.calculator import Calculator
-from lamplighter.model.config import HeadSpec, PotentialConfig
+from lamplighter.model.config import PotentialConfig
 from lamplighter.model.derivatives import Prediction, pair_gradients, predict
 from lamplighter.model.exchange import NO_EXCHANGE, GhostExchange
 from lamplighter.model.graph import Graph, collate
+from lamplighter.model.heads import ConditionSpec, HeadSpec
 from lamplighter.model.neighbors import graph_from_atoms, neighbor_pairs
 from lamplighter.model.potential import Potential
 from lamplighter.model.select import select
@@ -21,6 +22,7 @@ from lamplighter.model.select import select
 __all__ = [
     "NO_EXCHANGE",
     "Calculator",
+    "ConditionSpec",
     "GhostExchange",
     "Graph",
     "HeadSpec",

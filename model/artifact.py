@@ -27,7 +27,7 @@ from lamplighter.files import atomic_path, sha256_bytes
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.coupling import fingerprint
 from lamplighter.model.potential import Potential
-from lamplighter.model.upgrade import FORMAT_VERSION, upgrade
+from lamplighter.model.upgrade import FORMAT_VERSION, upgrade, upgrade_tensors
 
 _KEY = "lamplighter"
 _KIND = "lamplighter potential"
@@ -119,7 +119,8 @@ def potential_from_bytes(
     header = _parse(content, name)
     potential = Potential(header.config).to(torch_dtype(dtype))
     try:
-        potential.load_state_dict(load_tensors(content))
+        tensors = upgrade_tensors(load_tensors(content), header.format_version)
+        potential.load_state_dict(tensors)
     except (RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             explain(f"the tensors of {name} do not fit its configuration", got=error)
@@ -199,7 +200,8 @@ def _check_couplings(header: Header, name: str) -> None:
 
 
 def _fingerprint(config: PotentialConfig) -> list[float]:
-    return fingerprint(config.l_max, config.hidden_l_max, config.correlation)
+    correlation = max(layer.correlation for layer in config.layers)
+    return fingerprint(config.l_max, config.hidden_l_max, correlation)
 
 
 def _raw_header(content: bytes, name: str) -> dict[str, Any]:

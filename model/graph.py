@@ -50,6 +50,8 @@ class Graph:
         species: ``[n_atoms]``, index into the elements of the configuration.
         frames: ``[n_own]``, structure of each own atom.
         heads: ``[n_frames]``, head of each structure.
+        conditions: ``[n_frames, n_conditions]``, float64, in the order of the
+            configuration.
         slots: the pair list arranged for summation.
     """
 
@@ -59,6 +61,7 @@ class Graph:
     species: Tensor
     frames: Tensor
     heads: Tensor
+    conditions: Tensor
     slots: NeighbourSlots
 
     @classmethod
@@ -71,10 +74,18 @@ class Graph:
         species: Tensor,
         frames: Tensor,
         heads: Tensor,
+        conditions: Tensor | None = None,
     ) -> Graph:
-        """Return a graph; `centers` must ascend. See the class for the arguments."""
+        """Return a graph; `centers` must ascend. See the class for the arguments.
+
+        Without `conditions` there are none.
+        """
+        if conditions is None:
+            conditions = pair_vectors.new_zeros(len(heads), 0, dtype=torch.float64)
         slots = _slots(centers.cpu().numpy(), len(frames)).to(centers.device)
-        return cls(pair_vectors, centers, neighbors, species, frames, heads, slots)
+        return cls(
+            pair_vectors, centers, neighbors, species, frames, heads, conditions, slots
+        )
 
     @property
     def n_own(self) -> int:
@@ -105,6 +116,7 @@ class Graph:
             self.species.to(device),
             self.frames.to(device),
             self.heads.to(device),
+            self.conditions.to(device),
             self.slots.to(device),
         )
 
@@ -157,4 +169,5 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         species=torch.cat([g.species for g in graphs]),
         frames=torch.cat([g.frames + n for g, n in zip(graphs, frames, strict=False)]),
         heads=torch.cat([g.heads for g in graphs]),
+        conditions=torch.cat([g.conditions for g in graphs]),
     )

@@ -12,11 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-SILU_SECOND_MOMENT = 1.0 / math.sqrt(0.3557755198173522)
-"""Factor that gives SiLU of a unit Gaussian the second moment 1."""
-
-SIGMOID_SECOND_MOMENT = 1.0 / math.sqrt(0.293379035858093)
-"""The same for the logistic function."""
+from lamplighter.model.activation import SIGMOID_SECOND_MOMENT, SILU_SECOND_MOMENT
 
 
 def by_degree(features: Tensor) -> tuple[Tensor, ...]:
@@ -48,6 +44,35 @@ class EquivariantLinear(nn.Module):
             torch.matmul(x, weight / math.sqrt(max(len(weight), 1)))
             for x, weight in zip(features, self.weights, strict=True)
         ]
+
+
+class ElementLinear(nn.Module):
+    """One matrix per degree and element: the map depends on the atom's species."""
+
+    def __init__(self, widths: Sequence[tuple[int, int]], n_elements: int) -> None:
+        """Create the map; see [`EquivariantLinear`][]."""
+        super().__init__()
+        self.weights = nn.ParameterList(
+            [nn.Parameter(torch.randn(n_elements, a, b)) for a, b in widths]
+        )
+
+    def forward(self, features: Sequence[Tensor], species: Tensor) -> list[Tensor]:
+        """Map each degree of each atom with the matrix of its element.
+
+        Args:
+            features: ``features[l]`` is ``[n, 2 l + 1, channels in]``.
+            species: ``[n]``, index of the element.
+        """
+        order = torch.argsort(species, stable=True)
+        place = torch.argsort(order)
+        counts = torch.bincount(species, minlength=len(self.weights[0])).tolist()
+        out = []
+        for x, weight in zip(features, self.weights, strict=True):
+            groups = x.index_select(0, order).split(counts)
+            matrices = weight / math.sqrt(max(weight.shape[1], 1))
+            mapped = [torch.matmul(g, m) for g, m in zip(groups, matrices, strict=True)]
+            out.append(torch.cat(mapped).index_select(0, place))
+        return out
 
 
 def gate(features: Sequence[Tensor], channels: int) -> list[Tensor]:

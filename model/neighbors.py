@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from ase import Atoms
+from torch import Tensor
 from vesin import NeighborList
 
 from lamplighter.arrays import Floats, Integers
@@ -95,4 +98,22 @@ def graph_from_atoms(
         species=torch.tensor([species_of[z] for z in atoms.numbers], dtype=torch.int64),
         frames=torch.zeros(len(atoms), dtype=torch.int64),
         heads=torch.tensor([index]),
+        conditions=structure_conditions(atoms, config),
     )
+
+
+def structure_conditions(atoms: Atoms, config: PotentialConfig) -> Tensor:
+    """Return the values of the conditions of a structure, ``[1, n_conditions]``.
+
+    ``atoms.info`` gives ``total_charge`` or ``charge`` in e, and ``total_spin`` or
+    ``spin``, the multiplicity 2S + 1; a structure that does not say takes the default.
+
+    Raises:
+        ConfigError: a value that the potential does not know.
+    """
+    values = []
+    for spec in config.conditions:
+        short = spec.name.removeprefix("total_")
+        given: Any = atoms.info.get(spec.name, atoms.info.get(short, spec.default))
+        values.append(spec.check(float(given)))
+    return torch.tensor([values], dtype=torch.float64).reshape(1, len(values))

@@ -14,20 +14,32 @@ from lamplighter.model.coupling import as_tensor, symmetric_basis
 class SymmetricProduct(nn.Module):
     """Equation (13): ``P = sum over powers and paths of w * C(B, ..., B)``.
 
-    The weights are the same for every element (element-agnostic). Only the symmetric
-    part of the couplings is kept, which loses nothing.
+    The weights are the same for every element (element-agnostic), or there is one set
+    for each. Only the symmetric part of the couplings is kept, which loses nothing.
     """
 
-    def __init__(self, channels: int, l_max: int, l_out: int, correlation: int) -> None:
-        """Create the product of degrees 0 ... `l_max` to degrees 0 ... `l_out`."""
+    def __init__(
+        self,
+        channels: int,
+        l_max: int,
+        l_out: int,
+        correlation: int,
+        n_elements: int | None = None,
+    ) -> None:
+        """Create the product of degrees 0 ... `l_max` to degrees 0 ... `l_out`.
+
+        `n_elements` is the number of sets of weights; None: one for all elements.
+        """
         super().__init__()
         self.l_max, self.l_out, self.correlation = l_max, l_out, correlation
+        self.by_element = n_elements is not None
         self.weights = nn.ParameterDict()
         for l in range(l_out + 1):
             bases = [symmetric_basis(l_max, l, n) for n in range(1, correlation + 1)]
             n_paths = sum(len(basis.matrix) for basis in bases)
             for power, basis in enumerate(bases, start=1):
-                weight = torch.randn(len(basis.matrix), channels) / math.sqrt(n_paths)
+                shape = (n_elements or 1, len(basis.matrix), channels)
+                weight = torch.randn(shape) / math.sqrt(max(n_paths, 1))
                 self.weights[f"{l}_{power}"] = nn.Parameter(weight)
                 self._register(l, power)
 
@@ -43,11 +55,12 @@ class SymmetricProduct(nn.Module):
             column = torch.from_numpy(basis.monomials[:, k].copy())
             self.register_buffer(f"factor_{l}_{power}_{k}", column, persistent=False)
 
-    def forward(self, features: Tensor) -> list[Tensor]:
+    def forward(self, features: Tensor, species: Tensor) -> list[Tensor]:
         """Return P per degree: ``[n, 2 l + 1, channels]``.
 
         Args:
             features: B ``[n, (l_max + 1)^2, channels]``.
+            species: ``[n]``, index of the element.
         """
         n, size, channels = features.shape
         # components first: every factor of a monomial is then one contiguous row
@@ -59,8 +72,12 @@ class SymmetricProduct(nn.Module):
                 values = self._couplings(rows, l, power)
                 weight = self.weights[f"{l}_{power}"]
                 # Named in full, because -1 is ambiguous on a rank without atoms.
-                paths = values.reshape(len(weight), 2 * l + 1, n, channels)
-                total = total + torch.einsum("kmnc,kc->mnc", paths, weight)
+                paths = values.reshape(weight.shape[1], 2 * l + 1, n, channels)
+                if self.by_element:
+                    own = weight.index_select(0, species)
+                    total = total + torch.einsum("kmnc,nkc->mnc", paths, own)
+                else:
+                    total = total + torch.einsum("kmnc,kc->mnc", paths, weight[0])
             out.append(total.transpose(0, 1))
         return out
 

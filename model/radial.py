@@ -1,12 +1,11 @@
-"""Functions of the distance: cutoff, basis, and the radial networks."""
+"""Functions of the distance: cutoff, transforms and bases."""
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 AGNESI_A, AGNESI_Q, AGNESI_P = 1.0805, 0.9183, 4.5791
 
@@ -60,54 +59,53 @@ def bessel_basis(argument: Tensor, n_radial: int, cutoff: float) -> Tensor:
     return math.sqrt(2.0 / cutoff) * torch.sin(n * (math.pi / cutoff) * s) / s
 
 
-class RadialNetwork(nn.Module):
-    """A network of (distance, source species, target species).
+def soft(distance: Tensor, contact: Tensor) -> Tensor:
+    """Return a distance that stays at about 3/4 of contact below it.
 
-    Equation (5): three times (linear with bias, LayerNorm, SiLU), then linear. The
-    first layer of the concatenation ``[b(r); S[z_j]; T[z_i]]`` is evaluated as its
-    exact split ``W_b b(r) + (S W_S)[z_j] + (T W_T)[z_i]``: ten inputs per pair instead
-    of ten plus twice the embedding width.
+    ``p + (r - p) (1 + tanh(4 (r - m) / (q - p))) / 2`` with p = 3/4 and q = 4/3 of the
+    contact distance and m their mean.
+
+    Args:
+        distance: ``[n_pairs]``, Å.
+        contact: ``[n_pairs]``, sum of the covalent radii of the pair, Å.
+
+    Source: the "Soft" transform of mace-torch 0.3.
     """
+    low, high = 0.75 * contact, 4.0 / 3.0 * contact
+    step = torch.tanh(4.0 * (distance - 0.5 * (low + high)) / (high - low))
+    return low + (distance - low) * 0.5 * (1.0 + step)
 
-    def __init__(
-        self, n_radial: int, n_embedding: int, hidden: tuple[int, ...], n_out: int
-    ) -> None:
-        """Create the network; widths as in the configuration."""
-        super().__init__()
-        first = hidden[0]
-        bound = 1.0 / math.sqrt(n_radial)
-        self.radial = nn.Parameter(torch.empty(n_radial, first).uniform_(-bound, bound))
-        self.source = nn.Parameter(torch.empty(n_embedding, first).uniform_(-1, 1))
-        self.target = nn.Parameter(torch.empty(n_embedding, first).uniform_(-1, 1))
-        self.bias = nn.Parameter(torch.empty(first).uniform_(-bound, bound))
-        self.norms = nn.ModuleList([nn.LayerNorm(width) for width in hidden])
-        widths = [*hidden, n_out]
-        self.linears = nn.ModuleList(
-            [nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
-        )
 
-    def forward(
-        self,
-        basis: Tensor,
-        source: Tensor,
-        target: Tensor,
-        species: tuple[Tensor, Tensor],
-    ) -> Tensor:
-        """Return ``[n_pairs, n_out]``.
+def gaussian_basis(argument: Tensor, n_radial: int, cutoff: float) -> Tensor:
+    """Return Gaussians around `n_radial` points from 0 to `cutoff`.
 
-        Args:
-            basis: ``[n_pairs, n_radial]``.
-            source: S, ``[n_elements, n_embedding]``.
-            target: T, the same shape.
-            species: of the neighbour (source) and of the centre (target) of each pair.
-        """
-        neighbor, center = species
-        n_elements = len(source)
-        table = (
-            (source @ self.source)[:, None] + (target @ self.target)[None] + self.bias
-        )
-        pair_type = neighbor * n_elements + center
-        x = basis @ self.radial + table.flatten(0, 1).index_select(0, pair_type)
-        for norm, linear in zip(self.norms, self.linears, strict=True):
-            x = linear(nn.functional.silu(norm(x)))
-        return x
+    Args:
+        argument: ``[n_pairs]``, transformed distance s.
+        n_radial: number of functions, at least 2.
+        cutoff: r_c, Å.
+
+    Returns:
+        ``[n_pairs, n_radial]``, ``exp(-(s - c_n)^2 / (2 d^2))``, d the distance of two
+        centres.
+    """
+    centers = torch.linspace(0.0, cutoff, n_radial, dtype=torch.float64)
+    width = cutoff / (n_radial - 1)
+    x = (argument[:, None] - centers.to(argument)) / width
+    return torch.exp(-0.5 * x * x)
+
+
+def chebyshev_basis(argument: Tensor, n_radial: int) -> Tensor:
+    """Return the Chebyshev polynomials T_1 ... T_n of `argument`, which is not scaled.
+
+    Args:
+        argument: ``[n_pairs]``, transformed distance s; outside of [-1, 1] the
+            polynomials grow with the power n.
+        n_radial: number of functions.
+
+    Returns:
+        ``[n_pairs, n_radial]``.
+    """
+    values = [torch.ones_like(argument), argument]
+    for _ in range(1, n_radial):
+        values.append(2.0 * argument * values[-1] - values[-2])
+    return torch.stack(values[1 : n_radial + 1], dim=-1)

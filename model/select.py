@@ -1,38 +1,151 @@
-"""A part of a potential: one head, some elements. Exact, nothing is refitted."""
+"""A part of a potential: some heads, some elements, one charge and spin.
+
+Exact, nothing is refitted: what is dropped took no part.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.model.config import PotentialConfig
+from lamplighter.model.heads import HeadSpec
 from lamplighter.model.potential import Potential
 
 
-def select(
-    potential: Potential, head: str | None, elements: Sequence[str]
-) -> Potential:
-    """Return the potential with one head and only the named elements.
+def belongs_to_heads(name: str) -> bool:
+    """Return whether the parameter called `name` has one row for each head."""
+    return name.startswith(("readouts.", "condition_readout."))
 
-    Its energies are those of the original to rounding: what is dropped took no part.
+
+def belongs_to_elements(name: str, config: PotentialConfig) -> bool:
+    """Return whether the parameter called `name` has one row for each element."""
+    if ".product.weights." in name:
+        return config.product_weights == "by_element"
+    return (
+        name == "embedding"
+        or name.endswith((".tables.source", ".tables.target"))
+        or ".by_element." in name
+    )
+
+
+def select(
+    potential: Potential,
+    head: str | None,
+    elements: Sequence[str],
+    conditions: Mapping[str, float] | None = None,
+) -> Potential:
+    """Return the potential with one head, only the named elements, and no conditions.
+
+    Its energies are those of the original to rounding.
 
     Args:
         potential: stays as it is.
         head: name of the head to keep.
         elements: chemical symbols in any order, each once.
+        conditions: value of each condition of the potential, such as its
+            ``total_charge``; those that are not given take their default.
 
     Raises:
-        ConfigError: unknown head, or an element that the potential or its head lacks.
+        ConfigError: unknown head, or an element that the potential or its head lacks,
+            or a condition that it does not have.
+    """
+    spec = potential.config.head(head)
+    fixed = fix_conditions(potential, conditions or {})
+    return select_part(fixed, [spec.name], elements)
+
+
+def select_part(
+    potential: Potential, heads: Sequence[str], elements: Sequence[str]
+) -> Potential:
+    """Return the potential with the named heads and elements; see [`select`][].
+
+    A head keeps the elements that it knows among those named.
     """
     config = potential.config
-    column = config.head_index(head)
-    spec = config.heads[column]
-    missing = [e for e in elements if e not in spec.reference_energies]
-    if missing or not elements or len(set(elements)) != len(elements):
+    columns = [config.head_index(name) for name in heads]
+    for column in columns:
+        _check_elements(config.heads[column], elements, alone=len(columns) == 1)
+    kept = [k for k, e in enumerate(config.elements) if e in elements]
+    smaller = Potential(_selected_config(config, columns, kept)).to(potential.dtype)
+    rows, head_rows = torch.tensor(kept), torch.tensor(columns)
+    state = {}
+    for name, value in potential.state_dict().items():
+        part = value.cpu()
+        if belongs_to_elements(name, config):
+            part = part[rows]
+        elif belongs_to_heads(name):
+            part = part[head_rows]
+        state[name] = part
+    smaller.load_state_dict(state)
+    return smaller.to(potential.embedding.device).eval()
+
+
+def fix_conditions(potential: Potential, values: Mapping[str, float]) -> Potential:
+    """Return the potential for one value of every condition, such as its charge.
+
+    Their embedding is added to that of the elements, their readout to E0: both are the
+    same for all atoms of an element. Without conditions the potential comes back as it
+    is.
+
+    Raises:
+        ConfigError: a condition that the potential does not have, or a value that it
+            does not know.
+    """
+    config = potential.config
+    names = [spec.name for spec in config.conditions]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ConfigError(
+            explain(
+                "the potential does not depend on this condition",
+                got=", ".join(unknown),
+                wanted="one of " + ", ".join(names) if names else "none",
+            )
+        )
+    if not names:
+        return potential
+    row = [s.check(values.get(s.name, s.default)) for s in config.conditions]
+    start = potential.embedding.new_tensor([row])
+    with torch.no_grad():
+        embedding = potential.embedding + potential.conditions(start)
+        heads = _heads_with_readout(potential, embedding)
+    changed = dataclasses.replace(
+        config, heads=heads, conditions=(), condition_readout=False
+    )
+    fixed = Potential(changed).to(potential.dtype)
+    state = {
+        name: value
+        for name, value in potential.state_dict().items()
+        if not name.startswith(("conditions.", "condition_readout."))
+    }
+    fixed.load_state_dict({**state, "embedding": embedding})
+    return fixed.to(embedding.device).eval()
+
+
+def _heads_with_readout(
+    potential: Potential, embedding: Tensor
+) -> tuple[HeadSpec, ...]:
+    """Return the heads with the readout of the embedding added to E0."""
+    config, heads = potential.config, []
+    for column, spec in enumerate(config.heads):
+        index = torch.full((len(embedding),), column, device=embedding.device)
+        added = potential.condition_readout(embedding, index).tolist()
+        of_element = dict(zip(config.elements, added, strict=True))
+        energies = {e: v + of_element[e] for e, v in spec.reference_energies.items()}
+        heads.append(dataclasses.replace(spec, reference_energies=energies))
+    return tuple(heads)
+
+
+def _check_elements(spec: HeadSpec, elements: Sequence[str], *, alone: bool) -> None:
+    """Refuse elements that are unknown, none, or named twice."""
+    known = [e for e in elements if e in spec.reference_energies]
+    enough = len(known) == len(elements) if alone else bool(known)
+    if not enough or not elements or len(set(elements)) != len(elements):
         raise ConfigError(
             explain(
                 f"cannot select elements for head {spec.name!r}",
@@ -40,33 +153,19 @@ def select(
                 wanted="each once, among " + " ".join(spec.reference_energies),
             )
         )
-    kept = [k for k, e in enumerate(config.elements) if e in elements]
-    smaller = Potential(_selected_config(config, column, kept)).to(potential.dtype)
-    rows = torch.tensor(kept)
-    state = {
-        name: _part(name, value, rows, column)
-        for name, value in potential.state_dict().items()
-    }
-    smaller.load_state_dict(state)
-    return smaller.eval()
 
 
 def _selected_config(
-    config: PotentialConfig, column: int, kept: list[int]
+    config: PotentialConfig, columns: list[int], kept: list[int]
 ) -> PotentialConfig:
     elements = tuple(config.elements[k] for k in kept)
-    spec = config.heads[column]
-    energies = {e: spec.reference_energies[e] for e in elements}
-    head = dataclasses.replace(spec, reference_energies=energies)
-    return dataclasses.replace(config, elements=elements, heads=(head,))
-
-
-def _part(name: str, value: Tensor, rows: Tensor, column: int) -> Tensor:
-    """Return the rows of `value` that belong to the kept elements or the kept head."""
-    if name == "embedding" or name.endswith(
-        ("interaction.source", "interaction.target")
-    ):
-        return value[rows]
-    if name.startswith("readouts."):
-        return value[column : column + 1]
-    return value
+    heads = []
+    for column in columns:
+        spec = config.heads[column]
+        energies = {
+            e: spec.reference_energies[e]
+            for e in elements
+            if e in spec.reference_energies
+        }
+        heads.append(dataclasses.replace(spec, reference_energies=energies))
+    return dataclasses.replace(config, elements=elements, heads=tuple(heads))

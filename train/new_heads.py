@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lamplighter.model import HeadSpec, Potential
+from lamplighter.model.select import belongs_to_heads
 
 
 def add_heads(
@@ -43,4 +44,4 @@ def add_heads(
 
 def _with_rows(name: str, value: Tensor, index: Tensor) -> Tensor:
     """Readouts have one row per head; nothing else depends on the heads."""
-    return value.index_select(0, index) if name.startswith("readouts.") else value
+    return value.index_select(0, index) if belongs_to_heads(name) else value

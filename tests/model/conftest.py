@@ -58,6 +58,8 @@ def _make_potential(seed: int = 0, **changes: object) -> Potential:
                 parameter.normal_(generator=generator)
             elif name.endswith(".beta"):
                 parameter.fill_(0.3)
+            elif name.endswith(("readouts.1.bias", "middle_bias")):
+                parameter.normal_(generator=generator)
     return potential.eval()
 
 

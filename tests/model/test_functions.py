@@ -13,11 +13,11 @@ from lamplighter.model.angular import spherical_harmonics
 from lamplighter.model.coupling import fingerprint, natural_paths, symmetric_basis
 from lamplighter.model.product import SymmetricProduct
 from lamplighter.model.radial import (
-    RadialNetwork,
     agnesi,
     bessel_basis,
     polynomial_cutoff,
 )
+from lamplighter.model.radial_network import PairInput, SpeciesNetwork
 from lamplighter.model.repulsion import zbl_pair_energy
 
 
@@ -82,7 +82,7 @@ def test_bessel_values() -> None:
 
 def test_split_first_layer_equals_the_concatenation() -> None:
     torch.manual_seed(0)
-    network = RadialNetwork(4, 6, (8, 5), 3).double()
+    network = SpeciesNetwork(4, 6, (8, 5), 3).double()
     basis = torch.randn(7, 4, dtype=torch.float64)
     source, target = torch.randn(2, 3, 6, dtype=torch.float64)
     j, i = torch.randint(0, 3, (2, 7))
@@ -90,7 +90,7 @@ def test_split_first_layer_equals_the_concatenation() -> None:
     x = x @ torch.cat([network.radial, network.source, network.target]) + network.bias
     for norm, linear in zip(network.norms, network.linears, strict=True):
         x = linear(torch.nn.functional.silu(norm(x)))
-    torch.testing.assert_close(network(basis, source, target, (j, i)), x)
+    torch.testing.assert_close(network(PairInput(basis, source, target, (j, i))), x)
 
 
 def test_zbl_curve_of_two_atoms() -> None:
@@ -146,7 +146,8 @@ def test_product_couplings_are_equivariant(l_out: int, power: int) -> None:
 
 def test_product_of_no_atoms() -> None:
     product = SymmetricProduct(4, 3, 1, 3).double()
-    out = product(torch.empty(0, 16, 4, dtype=torch.float64))
+    none = torch.empty(0, dtype=torch.int64)
+    out = product(torch.empty(0, 16, 4, dtype=torch.float64), none)
     assert [tuple(p.shape) for p in out] == [(0, 1, 4), (0, 3, 4)]
 
 

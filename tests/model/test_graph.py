@@ -14,8 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamplighter.errors import ConfigError, DataError
-from lamplighter.model import Graph, HeadSpec, PotentialConfig, neighbor_pairs
-from lamplighter.model.interaction import sum_slots
+from lamplighter.model import (
+    ConditionSpec,
+    Graph,
+    HeadSpec,
+    PotentialConfig,
+    graph_from_atoms,
+    neighbor_pairs,
+)
+from lamplighter.model.slots import sum_slots
 
 
 @settings(max_examples=60, deadline=None)
@@ -59,6 +66,11 @@ def test_pairs_are_those_of_ase(atoms: Atoms) -> None:
     assert np.all(np.diff(i) >= 0)
 
 
+CHARGE = ConditionSpec(
+    name="total_charge", kind="categorical", width=2, n_classes=5, offset=2
+)
+
+
 def test_structures_without_a_neighbour_list_are_refused() -> None:
     atoms = bulk("MgO", "rocksalt", a=4.2)
     atoms.positions[0, 0] = np.nan
@@ -82,7 +94,15 @@ def test_structures_without_a_neighbour_list_are_refused() -> None:
         ({"elements": ("O", "H", "Mg")}, "by atomic number"),
         ({"elements": ("H", "Xx")}, "chemical symbols"),
         ({"heads": ()}, "at least one head"),
-        ({"distance_transform": "soft"}, "agnesi or none"),
+        ({"distance_transform": "hard"}, "one of agnesi, soft, none"),
+        ({"radial_basis": "spline"}, "one of bessel"),
+        ({"correlation": (3, 3, 3)}, "one value, or 2"),
+        ({"correlation": (3, 5)}, "1 to 4"),
+        ({"edge_channels": (4, 0)}, "a positive number"),
+        ({"edge_l_max": -1}, "0 or more"),
+        ({"interaction": ("plain", "other")}, "one of nonlinear_residual"),
+        ({"condition_readout": True}, "false without conditions"),
+        ({"conditions": (CHARGE, CHARGE)}, "each name once"),
     ],
 )
 def test_bad_settings_are_refused_by_name(
@@ -112,3 +132,39 @@ def test_configuration_survives_json(
     assert PotentialConfig.from_dict(config.to_dict()) == config
     with pytest.raises(ConfigError, match="not the configuration"):
         PotentialConfig.from_dict({**config.to_dict(), "chanels": 3})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "other"}, "categorical or continuous"),
+        ({"width": 0}, "positive width"),
+        ({"name": ""}, "bad condition"),
+        ({"n_classes": 0}, "no class"),
+    ],
+)
+def test_bad_conditions_are_refused(changes: dict[str, object], message: str) -> None:
+    fields = {"name": "total_charge", "kind": "categorical", "width": 2, "n_classes": 3}
+    with pytest.raises(ConfigError, match=message):
+        ConditionSpec(**{**fields, **changes})
+
+
+@pytest.mark.parametrize("info", [{"charge": 3}, {"total_charge": 0.5}])
+def test_unknown_charges_are_refused(
+    make_config: Callable[..., PotentialConfig], info: dict[str, float]
+) -> None:
+    atoms = Atoms("H", info=info)
+    with pytest.raises(ConfigError, match="a whole number from -2 to 2"):
+        graph_from_atoms(atoms, make_config(conditions=(CHARGE,)), "pbe")
+    spin = ConditionSpec(name="total_spin", kind="continuous", width=2)
+    with pytest.raises(ConfigError, match="a finite number"):
+        spin.check(float("nan"))
+
+
+def test_charge_comes_from_the_structure(
+    make_config: Callable[..., PotentialConfig],
+) -> None:
+    config = make_config(conditions=(CHARGE,))
+    for info, value in (({}, 0.0), ({"charge": -1}, -1.0), ({"total_charge": 2}, 2.0)):
+        graph = graph_from_atoms(Atoms("H", info=info), config, "pbe")
+        assert graph.conditions.tolist() == [[value]]

@@ -17,6 +17,7 @@ from torch import Tensor
 from lamplighter.errors import ConfigError
 from lamplighter.model import (
     Calculator,
+    ConditionSpec,
     Graph,
     Potential,
     collate,
@@ -26,6 +27,14 @@ from lamplighter.model import (
 )
 
 MakePotential = Callable[..., Potential]
+
+
+CONDITIONS = (
+    ConditionSpec(
+        name="total_charge", kind="categorical", width=3, n_classes=5, offset=2
+    ),
+    ConditionSpec(name="total_spin", kind="continuous", width=2, default=1.0),
+)
 
 
 def energy(potential: Potential, atoms: Atoms, head: str = "pbe") -> float:
@@ -42,6 +51,31 @@ def energy(potential: Potential, atoms: Atoms, head: str = "pbe") -> float:
         {"n_layers": 3, "l_max": 1, "zbl": False},
         {"n_layers": 1, "distance_transform": "none", "correlation": 1},
         {"l_max": 0, "hidden_l_max": 0},
+        {"interaction": "residual", "mean_neighbors": 7.5, "cutoff_inside": True},
+        {
+            "interaction": ("plain", "residual"),
+            "product_weights": "by_element",
+            "cutoff_inside": True,
+            "distance_transform": "none",
+        },
+        {"interaction": "density", "product_weights": "by_element", "l_max": 2},
+        {"interaction": "density_residual", "radial_basis": "gaussian"},
+        {
+            "interaction": "density_residual",
+            "distance_transform": "soft",
+            "cutoff_inside": True,
+            "edge_channels": (6, 3),
+            "correlation": (2, 3),
+        },
+        {"hidden_l_max": 3, "edge_l_max": 1, "correlation": 2},
+        {"cutoff_inside": True, "l_max": 1},
+        {"radial_basis": "chebyshev", "n_radial": 3, "l_max": 1, "cutoff_inside": True},
+        {"last_readout": "biased_mlp", "readout_activation": "tanh", "l_max": 1},
+        {"last_readout": "linear", "l_max": 1},
+        {"readouts": "last", "readout_activation": "abs", "l_max": 1},
+        {"correlation": 4, "l_max": 2, "readout_activation": "none"},
+        {"conditions": CONDITIONS, "l_max": 1},
+        {"conditions": CONDITIONS, "condition_readout": True, "l_max": 1},
     ],
 )
 def test_energies_are_those_of_the_slow_twin(
@@ -52,6 +86,7 @@ def test_energies_are_those_of_the_slow_twin(
     molecule: Atoms,
 ) -> None:
     potential = make_potential(**changes)
+    molecule.info.update(charge=-1, spin=3)
     first = graph_from_atoms(crystal, potential.config, "pbe")
     second = graph_from_atoms(molecule, potential.config, "other")
     graph = collate([first, second])
@@ -176,7 +211,7 @@ def test_training_starts_species_blind(make_config: Callable[..., object]) -> No
     block = potential.layers[0].interaction
     basis = torch.ones(2, 5, dtype=torch.float64)
     species = (torch.tensor([0, 2]), torch.tensor([2, 0]))
-    a, b = block.radial(basis, block.source, block.target, species)
+    a, b = block.radial(block.tables(basis, species))
     assert float((a - b).detach().abs().max()) < 0.05
     assert float((a - b).detach().abs().max()) > 0.0
 
@@ -185,7 +220,7 @@ def test_source_and_target_are_different(potential: Potential) -> None:
     block = potential.layers[0].interaction
     basis = torch.ones(2, 5, dtype=torch.float64)
     species = (torch.tensor([0, 2]), torch.tensor([2, 0]))
-    a, b = block.radial(basis, block.source, block.target, species)
+    a, b = block.radial(block.tables(basis, species))
     assert float((a - b).detach().abs().max()) > 1e-3
 
 
@@ -219,9 +254,9 @@ def test_beta_zero_is_constant_normalisation(
     graph = graph_from_atoms(crystal, potential.config, "pbe")
     block = potential.layers[0].interaction
     with torch.no_grad():
-        block.beta.fill_(0.0)
+        block.normalization.beta.fill_(0.0)
         before = potential(graph)
-        for parameter in block.density.parameters():
+        for parameter in block.normalization.density.parameters():
             parameter.add_(1.0)
     torch.testing.assert_close(potential(graph), before, rtol=0, atol=0)
 
