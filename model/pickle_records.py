@@ -23,6 +23,7 @@ __all__ = [
     "attribute",
     "children",
     "compiled_tensors",
+    "irreps",
     "module_state",
     "module_tensors",
     "read_checkpoint",
@@ -132,6 +133,28 @@ def attribute(record: Record, name: str, default: Any = _ABSENT) -> Any:
     return default
 
 
+def irreps(record: Any) -> tuple[tuple[int, int, int], ...]:
+    """Return (multiplicity, degree, parity) of each part of a recorded e3nn `Irreps`.
+
+    Parity is 1 for even and -1 for odd. A bare text such as ``"128x0e+128x1o"``, which
+    some attributes are, is not read here.
+
+    Raises:
+        ArtifactError: the record is of something else.
+    """
+    match record:
+        case Record(name="Irreps", args=(tuple() as parts,)):
+            return tuple(_irrep(part) for part in parts)
+    raise _unfit(record, "is not what e3nn saves as irreps")
+
+
+def _irrep(part: Any) -> tuple[int, int, int]:
+    match part:
+        case Record(args=((int() as count, Record(args=((int() as l, int() as p),))),)):
+            return count, l, p
+    raise _unfit(part, "is not what e3nn saves as a part of irreps")
+
+
 def module_tensors(record: Record) -> dict[str, Tensor]:
     """Return all parameters and buffers below a module's record, by dotted name.
 
@@ -213,10 +236,10 @@ def _part(record: Record, name: str) -> dict[str, Any]:
     return part
 
 
-def _unfit(record: Record, what: str) -> ArtifactError:
+def _unfit(value: Any, what: str) -> ArtifactError:
     return ArtifactError(
         explain(
-            f"the checkpoint does not fit together: {shown(record.class_name)} {what}",
+            f"the checkpoint does not fit together: {kind_of(value)} {what}",
             fix="copy or download the file again",
         )
     )

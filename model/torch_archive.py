@@ -137,7 +137,7 @@ class _Archive:
             if path in self._members:
                 self._damaged("two members of the same name")
             self._members[path] = member
-        if len(folders) != 1:
+        if len(folders) != 1 or "data.pkl" not in self._members:
             raise _refused(
                 self._name,
                 "a zip archive of another program",
@@ -164,12 +164,6 @@ class _Archive:
         return machine.run(bytes(self._bytes("data.pkl")))
 
     def _check_kind(self) -> None:
-        if "data.pkl" not in self._members:
-            raise _refused(
-                self._name,
-                "a zip archive without a pickled model",
-                "name a file that mace-torch has saved",
-            )
         if "constants.pkl" in self._members and not self._scripted:
             raise _refused(
                 self._name,
