@@ -73,7 +73,8 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         "derivatives": Entry(
             "Forces and stress are derivatives of the energy.",
             "Look at the sign conventions, at a detached part of the energy, and at "
-            "directly predicted forces; energy is not conserved in dynamics.",
+            "directly predicted forces; energy is not conserved in dynamics. Where "
+            "smoothness fails as well, begin there: a step across a jump is no slope.",
         ),
         "isolated": Entry(
             "A single atom has a finite energy and no force.",

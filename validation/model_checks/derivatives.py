@@ -96,5 +96,7 @@ def check_conservation(subject: Subject) -> list[CheckRecord]:
     length = max(1.0, float(np.abs(arms).max()))
     return [
         judged("conservation.force", net, t.forces * scale, "eV/Å", "molecule"),
-        judged("conservation.torque", torque, t.forces * scale * length, "eV"),
+        judged(
+            "conservation.torque", torque, t.forces * scale * length, "eV", "molecule"
+        ),
     ]

@@ -12,8 +12,9 @@ the terms that are summed.
   by h, plus the fifth derivative times h^4 / 30. The steps balance the two.
 * *Jumps*: `jump` is relative to the change of the quantity over the last quarter of
   the cutoff; the third derivative of the usual cutoff functions jumps, which the
-  extrapolation sees as 1e-6 of that. The floors are rounding, amplified by the extrapolation to the cutoff (a factor of ten
-  for values and of 10 / 0.004 Å for derivatives).
+  extrapolation sees as 1e-6 of that. The floors are rounding, amplified by the
+  extrapolation to the cutoff (a factor of ten for values and of 10 / 0.004 Å for
+  derivatives).
 """
 
 from __future__ import annotations
@@ -71,13 +72,13 @@ TOLERANCES: Mapping[str, Tolerances] = MappingProxyType(
             epsilon=float(np.finfo(np.float64).eps),
         ),
         "float32": Tolerances(
-            energy=2e-5,
-            forces=5e-4,
-            stress=2e-5,
+            energy=1e-5,
+            forces=1e-4,
+            stress=5e-6,
             step=3e-2,
             strain=1e-2,
-            slope=1e-2,
-            strain_slope=1e-3,
+            slope=2e-3,
+            strain_slope=1e-4,
             jump=1e-3,
             curvature_floor=None,
             epsilon=float(np.finfo(np.float64).eps),
