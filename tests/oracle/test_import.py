@@ -1,0 +1,117 @@
+"""Imported checkpoints give the numbers that mace-torch gave.
+
+The folder with checkpoints and numbers is that of the committed fixtures, or the one that
+the environment variable LAMPLIGHTER_ORACLE names (the nox session `oracle` fills it).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from lamplighter.model import (
+    Calculator,
+    graph_from_atoms,
+    load_potential,
+    save_potential,
+)
+from lamplighter.model.mace_import import Imported, import_mace
+
+FOLDER = Path(
+    os.environ.get("LAMPLIGHTER_ORACLE", Path(__file__).with_name("fixtures"))
+)
+NAMES = sorted(path.name.removesuffix(".json.gz") for path in FOLDER.glob("*.json.gz"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Imported, dict[str, Any]]:
+    """Import one checkpoint and read what mace-torch computed with it."""
+    path = tmp_path_factory.mktemp("oracle") / f"{request.param}.model"
+    packed = (FOLDER / f"{request.param}.model.gz").read_bytes()
+    path.write_bytes(gzip.decompress(packed))
+    reference = (FOLDER / f"{request.param}.json.gz").read_bytes()
+    return import_mace(path), json.loads(gzip.decompress(reference))
+
+
+def structure(reference: dict[str, Any], result: dict[str, Any]) -> Atoms:
+    record = reference["structures"][result["structure"]]
+    return Atoms(
+        record["numbers"],
+        positions=record["positions"],
+        cell=record["cell"],
+        pbc=record["pbc"],
+        info=dict(result["inputs"]),
+    )
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(NAMES) >= 24
+
+
+def test_numbers_are_those_of_mace_torch(
+    case: tuple[Imported, dict[str, Any]],
+) -> None:
+    imported, reference = case
+    conditioned = imported.potential.config.condition_readout
+    for result in reference["results"]:
+        atoms = structure(reference, result)
+        atoms.calc = Calculator(imported.potential, result["head"])
+        energy = atoms.get_potential_energy()
+        assert energy == pytest.approx(result["energy"], rel=1e-10, abs=1e-11)
+        if not conditioned:  # mace-torch leaves that readout out of its node energies
+            np.testing.assert_allclose(
+                atoms.get_potential_energies(), result["node_energy"], atol=1e-9
+            )
+        if result.get("forces") is not None:
+            np.testing.assert_allclose(atoms.get_forces(), result["forces"], atol=1e-8)
+        if result.get("stress") is not None:
+            stress = atoms.get_stress(voigt=False)
+            np.testing.assert_allclose(stress, result["stress"], atol=1e-9)
+
+
+def test_weights_are_counted(case: tuple[Imported, dict[str, Any]]) -> None:
+    imported, reference = case
+    assert imported.n_parameters == reference["parameters"]
+    heads = [spec.name for spec in imported.potential.config.heads]
+    assert heads == reference["heads"]
+
+
+def test_numbers_survive_the_model_file(
+    case: tuple[Imported, dict[str, Any]], tmp_path: Path
+) -> None:
+    imported, reference = case
+    path = tmp_path / "model.safetensors"
+    save_potential(imported.potential, path, imported.provenance)
+    result = reference["results"][0]
+    atoms = structure(reference, result)
+    atoms.calc = Calculator(load_potential(path), result["head"])
+    energy = atoms.get_potential_energy()
+    assert energy == pytest.approx(result["energy"], rel=1e-10, abs=1e-11)
+
+
+def test_invariant_features_are_those_of_mace_torch(
+    case: tuple[Imported, dict[str, Any]],
+) -> None:
+    """The descriptors: degree 0 of every layer."""
+    imported, reference = case
+    config = imported.potential.config
+    for record in reference["features"]:
+        atoms = structure(reference, record)
+        graph = graph_from_atoms(atoms, config, config.heads[0].name)
+        ours = [x[:, 0].numpy() for x in imported.potential.node_features(graph)]
+        theirs, begin = np.array(record["node_feats"]), 0
+        for t, scalars in enumerate(ours):
+            block = theirs[:, begin : begin + config.channels]
+            np.testing.assert_allclose(scalars, block, rtol=1e-9, atol=1e-9)
+            last = t == config.n_layers - 1
+            width = (config.hidden_l_max + 1) ** 2
+            begin += config.channels * (1 if last else width)
