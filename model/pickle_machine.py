@@ -12,6 +12,7 @@ Source: the opcodes are those that the standard library's pickletools documents.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -92,11 +93,10 @@ class PickleMachine:
             UnsafeFileError: raised by `check`.
         """
         try:
-            for count, (opcode, argument) in enumerate(_steps(pickled)):
-                if count >= MAX_STEPS:
-                    fail(f"more than {MAX_STEPS} steps")
-                self._step(opcode, argument)
-            return self._pop()
+            with warnings.catch_warnings():
+                # pickletools passes on what Python says about escapes in damaged names.
+                warnings.simplefilter("ignore")
+                return self._run(pickled)
         except MalformedPickleError as error:
             raise ArtifactError(
                 explain(
@@ -106,6 +106,13 @@ class PickleMachine:
                     fix="copy or download the file again",
                 )
             ) from error
+
+    def _run(self, pickled: bytes) -> Any:
+        for count, (opcode, argument) in enumerate(_steps(pickled)):
+            if count >= MAX_STEPS:
+                fail(f"more than {MAX_STEPS} steps")
+            self._step(opcode, argument)
+        return self._pop()
 
     def _step(self, opcode: str, argument: Any) -> None:
         if opcode in _LITERALS:

@@ -81,7 +81,7 @@ def test_flipped_bytes_give_errors_of_our_own(tmp_path: Path, data) -> None:
         assert str(error)  # noqa: PT017  (not every flip must be an error)
 
 
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=200)
 @given(data=st.data())
 def test_flipped_bytes_in_the_pickle_itself(tmp_path: Path, data) -> None:
     path = tmp_path / "flipped.model"

@@ -195,6 +195,7 @@ def test_attributes_of_containers_are_not_set(archive) -> None:
         (b"Pid\n.", "the opcode PERSID"),
         (b"\xff.", "a malformed pickle"),
         (b"K\x01", "a malformed pickle"),
+        (b"ctorch\nSi\\(ze\nK\x01R.", r"a call of torch\.Si\\\\\(ze"),
         (b"", "a malformed pickle"),
         (b"I" + b"9" * 5000 + b"\n.", "a malformed pickle"),
         (b"X\xff\xff\xff\x7fshort.", "a malformed pickle"),

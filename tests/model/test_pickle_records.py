@@ -156,7 +156,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(value=plain, protocol=st.integers(0, 5))
 def test_plain_values_are_what_pickle_makes_of_them(value, protocol: int) -> None:
     machine = PickleMachine(
