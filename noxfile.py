@@ -7,6 +7,12 @@ import nox
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
+# cuequivariance (the CPU part is enough) makes the reduced coupling basis.
+ORACLE = (
+    "mace-torch==0.3.16",
+    "cuequivariance==0.13.0",
+    "cuequivariance-torch==0.13.0",
+)
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 nox.needs_version = ">=2025.2.9"
@@ -49,6 +55,43 @@ def tests(session: nox.Session) -> None:
     options = session.posargs or ["-m", "not slow"]
     session.run(
         "pytest", "-c", str(ROOT / "pyproject.toml"), str(ROOT / "tests"), *options
+    )
+
+
+def _mace_torch(session: nox.Session, folder: Path) -> Path:
+    """The Python of an environment with mace-torch, which wants an older e3nn."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        session.run("python", "-m", "venv", str(folder))
+    pins = [x for x in CONSTRAINTS.read_text().splitlines() if not x.startswith("e3nn")]
+    limits = folder / "constraints.txt"
+    limits.write_text("\n".join(pins) + "\n")
+    install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(limits)]
+    session.run(*install, "torch", external=True)
+    session.run(*install, *ORACLE, external=True)
+    return python
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Imported models against mace-torch itself; arguments go to make_models.py."""
+    _install_package(session)
+    _install(session, "--group", "test")
+    folder = Path(session.create_tmp())
+    python = _mace_torch(session, folder / "mace-torch")
+    models, tests = folder / "models", ROOT / "tests" / "oracle"
+    shutil.rmtree(models, ignore_errors=True)
+    writer = [str(tests / "make_models.py"), str(models), *session.posargs]
+    session.run(str(python), *writer, external=True)
+    session.chdir(folder)
+    session.run(
+        "pytest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        str(tests / "test_import.py"),
+        "-m",
+        "slow or not slow",
+        env={"LAMPLIGHTER_ORACLE": str(models)},
     )
 
 

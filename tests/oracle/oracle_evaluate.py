@@ -112,7 +112,11 @@ def silent_parameters(
     options: dict[str, Any],
 ) -> list[str]:
     """Parameters that no energy depends on, so that no comparison can check them."""
-    weights = {k: p for k, p in model.named_parameters() if p.numel() > 0}
+    weights = {
+        name: value
+        for name, value in model.named_parameters()
+        if value.numel() > 0 and value.requires_grad
+    }
     size = dict.fromkeys(weights, 0.0)
     for structure in structures.values():
         for inputs in options["inputs"]:

@@ -149,6 +149,9 @@ def redraw(model: torch.nn.Module, seed: int) -> None:
                 continue
             if "source_embedding" in name or "target_embedding" in name:
                 value.copy_(normal(value))
+            elif "symmetric_contractions" in name:
+                # As drawn, a power with many paths would vanish beside the others.
+                value.copy_(normal(value) / value.shape[1] ** 0.5)
             elif name.endswith("alpha"):
                 value.copy_(4.0 + 0.5 * normal(value))
             elif name.endswith("beta"):

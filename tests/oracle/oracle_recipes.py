@@ -120,7 +120,7 @@ RECIPES = {
         "correlation": 3,
         "MLP_irreps": "16x0e",
         "radial_MLP": [64, 64, 64],
-        "avg_num_neighbors": 9.7,
+        "avg_num_neighbors": 2.5,
     },
     "density-residual": {
         "interaction_cls_first": DENSITY,
@@ -263,12 +263,14 @@ RECIPES = {
         "hidden_irreps": "6x0e+6x1o",
         "max_ell": 1,
         "correlation": 4,
+        "avg_num_neighbors": 1.7,
     },
     # An output degree that the first power cannot reach: a part of the weights is zero.
     "zeroed-weights": {
         "hidden_irreps": "4x0e+4x1o+4x2e",
         "max_ell": 1,
         "correlation": 3,
+        "avg_num_neighbors": 1.7,
     },
     # The basis of the product.
     "agnostic-product": {"use_agnostic_product": True, "correlation": 3},
