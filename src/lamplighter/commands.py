@@ -241,15 +241,19 @@ def check_model(
         with atomic_path(output) as temporary:
             temporary.write_text(_json(report.to_dict()) + "\n", encoding="utf-8")
     rows = [
-        (r.name, r.status, _short(r.value), _short(r.tolerance), r.unit, r.note)
+        (r.name, r.status, _short(r.value), _short(r.tolerance), r.unit)
         for r in report.records
     ]
-    columns = ("check", "status", "value", "tolerance", "unit", "note")
+    columns = ("check", "status", "value", "tolerance", "unit")
     title = f"{report.model}, head {report.head}, {report.dtype}"
     table(rows, columns, title=f"{title}, {' '.join(report.elements)}")
-    for name in sorted(report.failed_checks):
-        record = next(r for r in report.failed if r.check == name)
-        info(f"FAIL {name}: {record.meaning} {record.advice}")
+    for record in report.records:
+        if record.status in ("information", "skipped"):
+            info(f"{record.status} {record.name}: {record.note}")
+    for record in report.failed:
+        info(f"FAIL {record.name}: {record.note}")
+        info(f"     {record.meaning}")
+        info(f"     {record.advice}")
     return CHECK_FAILED if report.failed else DONE
 
 

@@ -117,9 +117,9 @@ def check_isolated(subject: Subject) -> list[CheckRecord]:
         force = float(np.abs(alone.forces).max())
         forces = max(forces, force if np.isfinite(force) else np.inf)
     bad = [e for e, energy in energies.items() if not np.isfinite(energy)]
-    note = f"of {len(energies)} elements" + (f": {', '.join(bad)}" if bad else "")
+    note = f"elements without a finite energy: {', '.join(bad) or 'none'}"
     records = [
-        judged("isolated.energy", len(bad), 0.0, "energies not finite", note),
+        judged("isolated.energy", len(bad), 0.0, "atoms", note),
         judged("isolated.forces", forces, subject.tolerances.forces, "eV/Å"),
     ]
     offsets = {
