@@ -19,6 +19,7 @@ from lamplighter import cli
 from lamplighter.errors import ConfigError
 from lamplighter.model import (
     Calculator,
+    ConditionSpec,
     Graph,
     HeadSpec,
     Potential,
@@ -211,6 +212,33 @@ def test_dropout_that_is_still_on_is_found() -> None:
         "determinism.energy",
         "determinism.forces",
     }
+
+
+def test_a_weight_that_is_no_number_fails_and_stops_nothing() -> None:
+    potential = tiny()
+    potential.embedding[1] = float("nan")
+    report = check_model(potential)
+    assert report.failed_checks == set(CHECKS)
+    (record,) = [r for r in report.failed if r.name == "isolated.energy"]
+    assert record.value == 1.0
+    assert record.note.endswith("Mg")
+    assert json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_a_charge_that_leaks_in_a_batch_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    charge = ConditionSpec(name="total_charge", kind="continuous", width=4)
+    potential = tiny(conditions=(charge,))
+
+    def leaking(graphs: Sequence[Graph]) -> Graph:
+        together = collate(graphs)
+        together.conditions[:] = together.conditions[0].clone()
+        return together
+
+    assert not check_model(potential, checks=["batch"]).failed
+    monkeypatch.setattr(batched, "collate", leaking)
+    assert check_model(potential, checks=["batch"]).failed_checks == {"batch"}
 
 
 def test_elements_are_a_spread_sample() -> None:

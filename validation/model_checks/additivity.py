@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
+from lamplighter.model import Potential
 from lamplighter.validation.model_checks import structures
 from lamplighter.validation.model_checks.batched import Evaluation, evaluate_together
 from lamplighter.validation.model_checks.deviation import (
@@ -147,6 +148,8 @@ def check_batch(subject: Subject) -> list[CheckRecord]:
         structures.cluster(subject.sample, subject.cutoff),
         structures.small_cell(subject.sample, subject.cutoff),
     ]
+    for one in atoms[::2]:
+        one.info |= _other_conditions(potential)
     heads = [
         head.name
         for head in potential.config.heads
@@ -160,3 +163,13 @@ def check_batch(subject: Subject) -> list[CheckRecord]:
         note = f"{one.get_chemical_formula()}, head {head}"
         found += deviations(subject, expected, got, note)
     return worst_records("batch", subject, found)
+
+
+def _other_conditions(potential: Potential) -> dict[str, float]:
+    """Return a charge or a spin that is not the default, where there is a choice."""
+    return {
+        spec.name: spec.default + 1.0
+        for spec in potential.config.conditions
+        if spec.kind == "continuous"
+        or spec.default + spec.offset + 1.0 < spec.n_classes
+    }

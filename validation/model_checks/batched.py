@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from ase import Atoms
 
 from lamplighter.arrays import Floats
@@ -35,6 +36,12 @@ class Evaluation:
     def n_atoms(self) -> int:
         """Return the number of atoms."""
         return len(self.forces)
+
+
+def undefined(n_atoms: int) -> Evaluation:
+    """Return the evaluation of a structure for which a model has no numbers."""
+    nothing = np.full(n_atoms, np.nan)
+    return Evaluation(np.nan, np.full((n_atoms, 3), np.nan), None, nothing)
 
 
 def evaluate_together(

@@ -59,6 +59,8 @@ def deviations(
 
     The number of atoms may differ for energies (per atom); then forces are left out.
     """
+    if not (np.isfinite(expected.energy) and np.isfinite(got.energy)):
+        return [_deviation(quantity, np.nan, 1.0, note) for quantity in UNITS]
     t, scale = subject.tolerances, force_scale(expected.forces)
     per_atom = got.energy / got.n_atoms - expected.energy / expected.n_atoms
     tolerance = energy_tolerance(subject, expected)

@@ -35,9 +35,10 @@ def check_dtype(subject: Subject) -> list[CheckRecord]:
     if subject.potential is None:
         reason = "the precision of a plain ASE calculator cannot be chosen"
         return [skipped(name, reason) for name in names]
+    device = str(next(subject.potential.parameters()).device)
     single, double = (
         subject_of_calculator(
-            Calculator(subject.potential, subject.head, dtype), subject.sample
+            Calculator(subject.potential, subject.head, dtype, device), subject.sample
         )
         for dtype in ("float32", "float64")
     )

@@ -124,6 +124,8 @@ def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
 def _limit(offsets: Floats, rows: Floats) -> Floats:
     """Return values and derivatives at the cutoff from one side: ``[2, columns]``."""
     powers = np.vander(offsets, _DEGREE + 1, increasing=True)
+    if not np.isfinite(rows).all():
+        return np.full((2, rows.shape[1]), np.nan)
     # a constant that is large beside its changes is taken out before the fit
     coefficients = np.linalg.lstsq(powers, rows - rows[0], rcond=None)[0]
     coefficients[0] += rows[0]

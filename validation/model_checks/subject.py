@@ -12,10 +12,14 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.data import atomic_numbers
 
-from lamplighter.errors import ConfigError, explain
+from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import sha256_file
 from lamplighter.model import Calculator, Potential, load_potential
-from lamplighter.validation.model_checks.batched import Evaluation, evaluate_stream
+from lamplighter.validation.model_checks.batched import (
+    Evaluation,
+    evaluate_stream,
+    undefined,
+)
 from lamplighter.validation.model_checks.tolerances import TOLERANCES, Tolerances
 
 SAMPLE_SIZE = 4
@@ -66,11 +70,17 @@ class Subject:
         return name in self.calculator.implemented_properties
 
     def evaluate(self, atoms: Atoms) -> Evaluation:
-        """Return energy, forces and, where there is one, stress; nothing is cached."""
+        """Return energy, forces and, where there is one, stress; nothing is cached.
+
+        All are NaN where a calculator refuses to return what is not finite.
+        """
         one = atoms.copy()
         calculator = self.calculator
         calculator.reset()
-        energy = float(calculator.get_potential_energy(one))
+        try:
+            energy = float(calculator.get_potential_energy(one))
+        except DataError:
+            return undefined(len(one))
         forces = np.array(calculator.get_forces(one), dtype=np.float64)
         stress = energies = None
         if one.pbc.all() and self.has("stress"):
