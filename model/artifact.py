@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import struct
 from collections.abc import Mapping
@@ -44,6 +45,8 @@ class Header:
         provenance: where the weights come from; free-form JSON.
         tensors_sha256: digest of the tensor section.
         lamplighter_version: version of the writer.
+        dtype: precision of the stored weights.
+        n_parameters: number of stored weights.
     """
 
     format_version: int
@@ -52,6 +55,8 @@ class Header:
     provenance: dict[str, Any]
     tensors_sha256: str
     lamplighter_version: str
+    dtype: str
+    n_parameters: int
 
 
 def potential_to_bytes(
@@ -174,6 +179,7 @@ def _parse(content: bytes, name: str) -> Header:
             provenance=dict(header["provenance"]),
             tensors_sha256=str(header["tensors_sha256"]),
             lamplighter_version=str(header["lamplighter_version"]),
+            **_tensor_facts(content),
         )
     except (KeyError, TypeError, ConfigError) as error:
         raise ArtifactError(
@@ -239,6 +245,18 @@ def _raw_header(content: bytes, name: str) -> dict[str, Any]:
 def _expected_size(outer: dict[str, Any], length: int) -> int:
     ends = [v["data_offsets"][1] for k, v in outer.items() if k != "__metadata__"]
     return int(8 + length + max(ends, default=0))
+
+
+def _tensor_facts(content: bytes) -> dict[str, Any]:
+    """Return precision and number of the weights in safetensors bytes."""
+    (length,) = struct.unpack("<Q", content[:8])
+    outer = json.loads(content[8 : 8 + length])
+    entries = [value for key, value in outer.items() if key != "__metadata__"]
+    widest = max((entry["dtype"] for entry in entries), default="F32")
+    return {
+        "dtype": {"F32": "float32", "F64": "float64"}.get(widest, widest),
+        "n_parameters": sum(math.prod(entry["shape"]) for entry in entries),
+    }
 
 
 def _guess(content: bytes) -> str:

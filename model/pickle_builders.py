@@ -261,6 +261,18 @@ def _graph_module(args: tuple[Any, ...]) -> Any:
     return NotImplemented
 
 
+def _builtin_method(args: tuple[Any, ...]) -> Any:
+    """(class that holds torch's built-in functions, name): how pickle writes those.
+
+    The name becomes a reference; nothing is looked up. Of anything else than torch's
+    own table, getattr is refused.
+    """
+    match args:
+        case (Reference(module="torch._C", name="_VariableFunctionsClass"), str(name)):
+            return Reference("torch", name)
+    return fail("builtins.getattr on something else than torch's functions")
+
+
 _TENSOR_TYPES: Final = {
     "torch.Tensor",
     "torch.nn.parameter.Parameter",
@@ -280,6 +292,7 @@ BUILDERS: Final[dict[tuple[str, str], Builder]] = {
     ("torch", "Size"): _size,
     ("collections", "OrderedDict"): _mapping,
     ("collections", "defaultdict"): _default_mapping,
+    ("builtins", "getattr"): _builtin_method,
     ("builtins", "dict"): _mapping,
     ("builtins", "set"): _set,
     ("builtins", "frozenset"): _frozenset,

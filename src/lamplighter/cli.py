@@ -161,19 +161,67 @@ def evaluate(
     return commands.evaluate(model, files, head, as_json=as_json)
 
 
+@app.command(name="import")
+def import_checkpoint(
+    file: Path,
+    /,
+    *,
+    output: Output,
+    heads: Path | None = None,
+    dtype: Dtype = "float64",
+) -> int:
+    """Make a model file of a mace-torch checkpoint: the same numbers.
+
+    mace-torch is not needed, and nothing in the checkpoint is executed. What cannot be
+    imported is refused by name, and no file is written.
+
+    Args:
+        file: A .model file of mace-torch 0.3 (a whole model, as torch.save wrote it).
+        output: The file to write, usually with the ending .safetensors.
+        heads: YAML file with what is known about each head: level_of_theory,
+            dispersion, licence, source, elements.
+        dtype: Precision of the stored weights.
+    """
+    from lamplighter import model_commands
+
+    return model_commands.import_checkpoint(file, output, heads, dtype)
+
+
+@app.command
+def select(
+    file: Path,
+    /,
+    *,
+    output: Output,
+    heads: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    elements: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+) -> int:
+    """Keep some heads or elements of a potential; drop the others, exactly.
+
+    Args:
+        file: A potential (safetensors).
+        output: The file to write.
+        heads: The heads to keep; all when left out.
+        elements: The elements to keep: --elements Mg O H; all when left out.
+    """
+    from lamplighter import model_commands
+
+    return model_commands.select(file, output, heads or [], elements or [])
+
+
 @app.command
 def inspect(file: Path, /, *, as_json: Json = False) -> int:
-    """Heads, levels of theory, elements and origin of a model file.
+    """Heads, levels of theory, elements, size and origin of a model file.
 
     Nothing in the file is executed.
 
     Args:
-        file: A potential (safetensors) or an ML-IAP file.
+        file: A potential (safetensors), an ML-IAP file, or a mace-torch checkpoint.
         as_json: Write JSON instead of a table.
     """
-    from lamplighter import commands
+    from lamplighter import model_commands
 
-    return commands.inspect(file, as_json=as_json)
+    return model_commands.inspect(file, as_json=as_json)
 
 
 @app.command

@@ -6,11 +6,9 @@ used: `inspect` of a file does not wait for phonopy.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,63 +63,6 @@ def evaluate(
     errors = room.evaluate(model, files, head=head)
     info(_json(errors.to_json()) if as_json else errors.text())
     return DONE
-
-
-def inspect(file: Path, *, as_json: bool) -> int:
-    """Show what a model file says about itself."""
-    facts = _mliap_facts(file) if zipfile.is_zipfile(file) else _potential_facts(file)
-    if as_json:
-        info(_json(facts))
-        return DONE
-    heads = facts.pop("heads", [])
-    if "provenance" in facts:
-        facts["provenance"] = _brief(facts["provenance"])
-    width = max(len(key) for key in facts) + 2
-    for key, value in facts.items():
-        info(f"{key.replace('_', ' '):<{width}}{_cell(value)}")
-    for head in heads:
-        info(f"head {head.pop('name')}")
-        for key, value in head.items():
-            info(f"  {key.replace('_', ' '):<{width - 2}}{_cell(value)}")
-    return DONE
-
-
-def _brief(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain entries of a provenance and the data files; --json has the rest."""
-    plain = {k: v for k, v in provenance.items() if not isinstance(v, (dict, list))}
-    return plain | {"data": sorted(provenance.get("data_sha256", {}))}
-
-
-def _mliap_facts(file: Path) -> dict[str, Any]:
-    from lamplighter.lammps_interface import bundle
-
-    header = bundle.read(file).header
-    return {"file": str(file), **dataclasses.asdict(header)}
-
-
-def _potential_facts(file: Path) -> dict[str, Any]:
-    from lamplighter.model import read_header
-
-    header = read_header(file)
-    config = header.config.to_dict()
-    heads = [_head_facts(head) for head in config.pop("heads")]
-    return {
-        "file": str(file),
-        "kind": "potential",
-        "format_version": header.format_version,
-        "lamplighter_version": header.lamplighter_version,
-        **config,
-        "tensors_sha256": header.tensors_sha256,
-        "provenance": header.provenance,
-        "heads": heads,
-    }
-
-
-def _head_facts(head: Mapping[str, Any]) -> dict[str, Any]:
-    """A head's entries, with its reference energies reduced to the elements."""
-    facts = dict(head)
-    facts["elements"] = sorted(facts.pop("reference_energies"))
-    return facts
 
 
 def convert(
@@ -319,12 +260,3 @@ def _show(results: Sequence[PropertyResult], *, as_json: bool) -> int:
 
 def _json(content: Any) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False)
-
-
-def _cell(value: Any) -> str:
-    """One entry of a header as text."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_cell(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(_cell(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
