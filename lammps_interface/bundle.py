@@ -69,6 +69,8 @@ class BundleHeader:
         units: LAMMPS unit style, always ``"metal"``.
         self_check: largest deviations found at conversion: ``energy`` (eV/atom),
             ``forces`` (eV/Å), ``virial`` (eV/atom), and the tolerances used.
+        conditions: total charge (e) and spin (multiplicity) that are fixed in the
+            file; empty for a potential that does not depend on them.
         lamplighter_version: the release that wrote the file.
         torch_version: the torch that wrote the file.
         format_version: version of this header.
@@ -87,6 +89,7 @@ class BundleHeader:
     message_width: int
     dtype: str
     self_check: dict[str, float] = field(default_factory=dict)
+    conditions: dict[str, float] = field(default_factory=dict)
     units: str = "metal"
     lamplighter_version: str = ""
     torch_version: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from lamplighter.model import (
     potential_to_bytes,
     select,
 )
+from lamplighter.model.select import fix_conditions
 
 _DTYPES: Final = {"float64": torch.float64, "float32": torch.float32}
 
@@ -39,6 +40,7 @@ def convert(
     elements: Sequence[str],
     out: str | os.PathLike[str],
     dtype: str = "float64",
+    conditions: Mapping[str, float] | None = None,
 ) -> Path:
     """Write the ML-IAP file of one head and a set of elements.
 
@@ -50,6 +52,9 @@ def convert(
         out: the file to write, by custom ``*.pt``.
         dtype: ``"float64"`` or ``"float32"``, the precision of the evaluation; energies
             are summed in float64 either way.
+        conditions: ``total_charge`` and ``total_spin`` of the system, for a potential
+            that depends on them; they are fixed in the file. Those that are not given
+            are 0 and 1.
 
     Returns:
         The path of the file written.
@@ -57,13 +62,19 @@ def convert(
     Raises:
         ArtifactError: `model_path` is not a readable potential.
         ConfigError: unknown head, an element that the model or the head lacks, one
-            given twice, an unknown dtype, or a folder that does not exist.
+            given twice, an unknown dtype, a folder that does not exist, or a condition
+            that the model does not have.
         CheckFailedError: the converted potential disagrees with its source; no file is
             written.
         LamplighterError: the disk is full; no file is left half-written.
     """
     _check_request(Path(out), elements, dtype)
     source = load_potential(model_path, dtype="float64")
+    fixed = {
+        one.name: (conditions or {}).get(one.name, one.default)
+        for one in source.config.conditions
+    }
+    source = fix_conditions(source, conditions or {})
     spec = _head_of(source, head)
     _check_elements(source, spec, elements)
     bundle = _bundle(source, spec, elements, dtype, Path(model_path))
@@ -73,6 +84,7 @@ def convert(
     header = dataclasses.replace(
         bundle.header,
         self_check=found.as_header(dtype),
+        conditions=fixed,
         message_width=found.message_width,
     )
     bundles.write(out, bundles.pack(dataclasses.replace(bundle, header=header)))

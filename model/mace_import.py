@@ -171,8 +171,12 @@ def _notes(config: PotentialConfig) -> list[str]:
                 f"head {spec.name!r} has E0 = 0 for {' '.join(zero)}: it was probably "
                 "never trained on them; name its elements to have others refused"
             )
-        if spec.level_of_theory == "unknown":
-            notes.append(f"head {spec.name!r}: the level of theory is not in the file")
+    unknown = [h.name for h in config.heads if h.level_of_theory == "unknown"]
+    if unknown:
+        notes.append(
+            f"the file does not say the level of theory of {', '.join(unknown)}; "
+            "describe the heads in a YAML file"
+        )
     if config.radial_basis == "chebyshev" and config.distance_transform == "none":
         notes.append("Chebyshev polynomials of distances above 1 Å grow quickly")
     return notes

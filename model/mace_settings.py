@@ -83,6 +83,7 @@ def read_heads(source: Source, numbers: list[int]) -> tuple[HeadSpec, ...]:
         HeadSpec(
             name=name,
             level_of_theory="unknown",
+            dispersion="unknown",
             reference_energies={
                 chemical_symbols[numbers[k]]: float(energies[h, k]) for k in order
             },

@@ -68,8 +68,7 @@ def select_part(
     """
     config = potential.config
     columns = [config.head_index(name) for name in heads]
-    for column in columns:
-        _check_elements(config.heads[column], elements, alone=len(columns) == 1)
+    _check_elements([config.heads[column] for column in columns], elements)
     kept = [k for k, e in enumerate(config.elements) if e in elements]
     smaller = Potential(_selected_config(config, columns, kept)).to(potential.dtype)
     rows, head_rows = torch.tensor(kept), torch.tensor(columns)
@@ -141,16 +140,21 @@ def _heads_with_readout(
     return tuple(heads)
 
 
-def _check_elements(spec: HeadSpec, elements: Sequence[str], *, alone: bool) -> None:
-    """Refuse elements that are unknown, none, or named twice."""
-    known = [e for e in elements if e in spec.reference_energies]
-    enough = len(known) == len(elements) if alone else bool(known)
-    if not enough or not elements or len(set(elements)) != len(elements):
+def _check_elements(heads: Sequence[HeadSpec], elements: Sequence[str]) -> None:
+    """Refuse elements that no head knows, none at all, or one named twice.
+
+    Every head must keep one element at least.
+    """
+    known = [[e for e in elements if e in h.reference_energies] for h in heads]
+    unknown = set(elements) - {e for own in known for e in own}
+    if unknown or not all(known) or len(set(elements)) != len(elements):
+        names = " or ".join(repr(h.name) for h in heads)
+        wanted = [e for h in heads for e in h.reference_energies]
         raise ConfigError(
             explain(
-                f"cannot select elements for head {spec.name!r}",
+                f"cannot select elements for head {names}",
                 got=" ".join(elements) or "none",
-                wanted="each once, among " + " ".join(spec.reference_energies),
+                wanted="each once, among " + " ".join(dict.fromkeys(wanted)),
             )
         )
 

@@ -233,6 +233,8 @@ def convert(
     elements: Annotated[list[str], Parameter(consume_multiple=True)],
     output: Output,
     dtype: Dtype = "float64",
+    charge: int | None = None,
+    spin: int | None = None,
 ) -> int:
     """Write the ML-IAP file that LAMMPS reads: one head, some elements.
 
@@ -245,10 +247,16 @@ def convert(
         elements: The elements to keep, in any order: --elements Mg O.
         output: The file to write, usually with the ending .pt.
         dtype: Precision of the evaluation in LAMMPS.
+        charge: Total charge in e, for a potential that depends on it; 0 if left out.
+        spin: Multiplicity 2S + 1, for a potential that depends on it; 1 if left out.
     """
     from lamplighter import commands
 
-    return commands.convert(model, head, elements, output, dtype=dtype)
+    given = {"total_charge": charge, "total_spin": spin}
+    conditions = {name: float(n) for name, n in given.items() if n is not None}
+    return commands.convert(
+        model, head, elements, output, dtype=dtype, conditions=conditions
+    )
 
 
 @app.command

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,12 +66,25 @@ def evaluate(
 
 
 def convert(
-    model: Path, head: str | None, elements: Sequence[str], output: Path, *, dtype: str
+    model: Path,
+    head: str | None,
+    elements: Sequence[str],
+    output: Path,
+    *,
+    dtype: str,
+    conditions: Mapping[str, float],
 ) -> int:
     """Write the ML-IAP file of one head and some elements."""
     from lamplighter.lammps_interface.convert import convert as write_mliap
 
-    path = write_mliap(model, _head_name(model, head), elements, output, dtype=dtype)
+    path = write_mliap(
+        model,
+        _head_name(model, head),
+        elements,
+        output,
+        dtype=dtype,
+        conditions=conditions,
+    )
     info(f"wrote {path}")
     info(f"in LAMMPS: pair_style mliap unified {path} 0")
     info(f"           pair_coeff * * {' '.join(elements)}")

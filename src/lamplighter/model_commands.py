@@ -154,8 +154,12 @@ def _brief(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 def _head_facts(head: Mapping[str, Any]) -> dict[str, Any]:
     """A head's entries, with its reference energies reduced to the elements."""
+    from ase.data import atomic_numbers
+
     facts = dict(head)
-    facts["elements"] = list(facts.pop("reference_energies"))
+    facts["elements"] = sorted(
+        facts.pop("reference_energies"), key=atomic_numbers.__getitem__
+    )
     return facts
 
 

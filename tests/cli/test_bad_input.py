@@ -185,7 +185,7 @@ def test_inspect_shows_heads_and_json_holds_the_same(
     assert cli.run(["inspect", str(tiny_model), "--json"]) == 0
     facts = json.loads(capfd.readouterr().out)
     assert [head["name"] for head in facts["heads"]] == ["pbe", "rpbe"]
-    assert facts["heads"][1]["elements"] == ["Mg", "O"]
+    assert facts["heads"][1]["elements"] == ["O", "Mg"]
     for head in facts["heads"]:
         assert f"head {head['name']}" in shown
         assert head["level_of_theory"] in shown

@@ -1,0 +1,187 @@
+"""import, inspect and select from the command line, on real checkpoints."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from ase import Atoms
+from torch import nn
+
+from lamplighter import cli
+from lamplighter.model import Calculator, read_header
+
+FIXTURES = Path(__file__).parents[1] / "oracle" / "fixtures"
+
+
+def checkpoint(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.model"
+    path.write_bytes(gzip.decompress((FIXTURES / f"{name}.model.gz").read_bytes()))
+    return path
+
+
+def run(*words: object) -> int:
+    return cli.run([str(word) for word in words])
+
+
+@pytest.fixture
+def heads3(tmp_path: Path) -> Path:
+    """Import a checkpoint with three heads."""
+    model = tmp_path / "heads3.safetensors"
+    assert run("import", checkpoint(tmp_path, "heads3-zbl"), "-o", model) == 0
+    return model
+
+
+def test_import_says_what_it_found(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, model = checkpoint(tmp_path, "heads3-zbl"), tmp_path / "out.safetensors"
+    assert run("import", file, "-o", model) == 0
+    said = capfd.readouterr().out
+    assert "parameters" in said
+    assert "note: the file does not say the level of theory of pbe" in said
+    header = read_header(model)
+    assert header.provenance["imported_from"] == "heads3-zbl.model"
+    assert header.provenance["dtype"] == "float64"
+    assert header.dtype == "float64"
+
+
+def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
+    file, model = checkpoint(tmp_path, "heads3-zbl"), tmp_path / "out.safetensors"
+    heads = tmp_path / "heads.yaml"
+    heads.write_text(
+        "pbe: {level_of_theory: PBE, dispersion: 'd3bj:pbe', licence: MIT,"
+        " source: mine, elements: [Mg, O]}\n"
+    )
+    assert run("import", file, "-o", model, "--heads", heads, "--dtype=float32") == 0
+    header = read_header(model)
+    spec = header.config.head("pbe")
+    assert (spec.level_of_theory, spec.dispersion) == ("PBE", "d3bj:pbe")
+    assert (spec.licence, spec.source) == ("MIT", "mine")
+    assert set(spec.reference_energies) == {"Mg", "O"}
+    assert header.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("pbe0: {licence: MIT}", "pbe0"),
+        ("pbe: {license: MIT}", "license"),
+        ("pbe: {elements: [Xe]}", "Xe"),
+        ("- pbe", "does not describe heads"),
+        ("pbe: [", "cannot be read"),
+    ],
+)
+def test_bad_descriptions_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str, said: str
+) -> None:
+    file, model = checkpoint(tmp_path, "heads3-zbl"), tmp_path / "out.safetensors"
+    heads = tmp_path / "heads.yaml"
+    heads.write_text(content)
+    assert run("import", file, "-o", model, "--heads", heads) == 2
+    assert said in capfd.readouterr().err
+    assert not model.exists()
+
+
+def test_a_malicious_checkpoint_is_refused_by_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            import os
+
+            return os.system, (f"touch {tmp_path}/executed",)
+
+    module = nn.Module()
+    module.surprise = Attack()
+    torch.save(module, tmp_path / "bad.model", pickle_module=pickle)
+    assert run("import", tmp_path / "bad.model", "-o", tmp_path / "m.safetensors") == 2
+    assert "system" in capfd.readouterr().err
+    assert not (tmp_path / "executed").exists()
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_inspect_tells_size_precision_and_hash(
+    heads3: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    assert run("inspect", heads3, "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert facts["size_bytes"] == heads3.stat().st_size
+    assert len(facts["sha256"]) == 64
+    assert facts["parameters"] > 1000
+    assert facts["dtype"] == "float64"
+    assert facts["provenance"]["class"].endswith("ScaleShiftMACE")
+    assert run("inspect", heads3) == 0
+    assert "head pbe" in capfd.readouterr().out
+
+
+def test_inspect_reads_a_checkpoint_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = checkpoint(tmp_path, "heads3-zbl")
+    assert run("inspect", file, "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert facts["kind"].startswith("checkpoint of mace-torch")
+    assert len(facts["heads"]) == 3
+    assert facts["zbl"] is True
+
+
+def test_select_keeps_the_numbers(heads3: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.safetensors"
+    names = [spec.name for spec in read_header(heads3).config.heads]
+    words = ("--heads", names[2], names[0], "--elements", "O", "Mg")
+    assert run("select", heads3, "-o", small, *words) == 0
+    config = read_header(small).config
+    assert [spec.name for spec in config.heads] == [names[2], names[0]]
+    assert config.elements == ("O", "Mg")
+    assert small.stat().st_size < heads3.stat().st_size
+    for name in (names[0], names[2]):
+        energies = []
+        for file in (heads3, small):
+            atoms = Atoms("MgO", [[0, 0, 0], [0, 0, 1.9]])
+            atoms.calc = Calculator(file, name)
+            energies.append(atoms.get_potential_energy())
+        assert energies[0] == pytest.approx(energies[1], abs=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--heads", "none"], "unknown head"),
+        (["--heads", "pbe", "pbe"], "named twice"),
+        (["--elements", "Xe"], "Xe"),
+        (["--elements", "Mg", "Xe"], "Xe"),
+    ],
+)
+def test_impossible_selections_are_refused(
+    heads3: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    out = tmp_path / "small.safetensors"
+    assert run("select", heads3, "-o", out, *words) == 2
+    assert said in capfd.readouterr().err
+    assert not out.exists()
+
+
+def test_charge_and_spin_are_fixed_for_lammps(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "m.safetensors", tmp_path / "m.pt"
+    assert run("import", checkpoint(tmp_path, "embedding-readout"), "-o", model) == 0
+    head = read_header(model).config.heads[0].name
+    words = ("convert", model, "--head", head, "--elements", "O", "-o", out)
+    assert run(*words, "--charge", "1", "--spin", "2") == 0
+    capfd.readouterr()
+    assert run("inspect", out, "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert facts["conditions"] == {"total_charge": 1.0, "total_spin": 2.0}
+    assert run(*words, "--charge", "99") == 2
+    assert "whole number" in capfd.readouterr().err
