@@ -41,7 +41,7 @@ except ImportError as missing:
     ) from missing
 
 
-class LamplighterModel(ModelInterface):  # type: ignore[misc]  (untyped)
+class LamplighterModel(ModelInterface):  # type: ignore[misc]
     """One head of a potential behind TorchSim's model interface.
 
     Energies include E0 and are float64, so that differences of large systems survive
