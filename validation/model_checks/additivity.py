@@ -12,7 +12,6 @@ from lamplighter.validation.model_checks.deviation import (
     UNITS,
     Deviation,
     deviations,
-    force_scale,
     worst_records,
 )
 from lamplighter.validation.model_checks.record import (
@@ -36,7 +35,9 @@ def check_extensivity(subject: Subject) -> list[CheckRecord]:
     for other, note in ((a, "two copies"), (b, "two different molecules")):
         one, two = subject.evaluate(a), subject.evaluate(other)
         expected = Evaluation(
-            one.energy + two.energy, np.vstack([one.forces, two.forces])
+            one.energy + two.energy,
+            np.vstack([one.forces, two.forces]),
+            interaction=one.interaction + two.interaction,
         )
         both = subject.evaluate(structures.joined(a, other, far))
         found += deviations(subject, expected, both, note)
@@ -64,7 +65,7 @@ def _separate(subject: Subject, cutoff: float) -> CheckRecord:
         after = subject.evaluate(atoms + stranger).forces
         changes += [np.abs(after[:-1] - before.forces).max(), np.abs(after[-1]).max()]
     change = float(np.max(changes))  # unlike max(), not deaf to NaN
-    tolerance = subject.tolerances.forces * force_scale(before.forces)
+    tolerance = subject.tolerances.forces * before.scale
     note = "an atom just beyond the cutoff of all others"
     return judged("locality.separate", change, tolerance, "eV/Å", note)
 
@@ -83,7 +84,7 @@ def _chain(subject: Subject, cutoff: float, field: float) -> list[CheckRecord]:
     ends = np.stack([atoms.positions[0], pulled.positions[0]])
     gaps = np.linalg.norm(atoms.positions[:, None] - ends[None], axis=2).min(axis=1)
     change = np.abs(after.forces - before.forces).max(axis=1)
-    scale = force_scale(before.forces)
+    scale = before.scale
     t = subject.tolerances
     note = f"forces more than twice {field:g} Å from the atom that moved"
     records = [
@@ -102,7 +103,7 @@ def _chain(subject: Subject, cutoff: float, field: float) -> list[CheckRecord]:
         moved = np.abs(after.energies - before.energies)[gaps > field].max()
         note = f"atomic energies more than {field:g} Å from the atom that moved"
         largest = float(np.abs(before.energies).max())
-        tolerance = t.energy * scale + 16.0 * t.epsilon * largest
+        tolerance = t.energy * scale + 16.0 * subject.epsilon * largest
         records.append(judged("locality.energies", moved, tolerance, "eV", note))
     felt = gaps[change > max(1e-6, t.forces * scale)].max(initial=0.0)
     note = f"farthest force that changed; cutoff {cutoff:g}, receptive field {field:g}"

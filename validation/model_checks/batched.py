@@ -25,17 +25,29 @@ class Evaluation:
         forces: ``[n_atoms, 3]``, eV/Å.
         stress: ``[3, 3]``, eV/Å^3, tension positive; None where there is none.
         energies: ``[n_atoms]``, eV; None for calculators without them.
+        interaction: the part of the energy that is not E0, eV; 0 when unknown.
     """
 
     energy: float
     forces: Floats
     stress: Floats | None = None
     energies: Floats | None = None
+    interaction: float = 0.0
 
     @property
     def n_atoms(self) -> int:
         """Return the number of atoms."""
         return len(self.forces)
+
+    @property
+    def scale(self) -> float:
+        """Return the size of what was summed, at least 1: eV/Å, or eV per atom.
+
+        The largest force component or the interaction energy per atom: rounding errors
+        grow with the terms of a sum, not with what is left of them.
+        """
+        force = float(np.abs(self.forces).max(initial=0.0))
+        return max(1.0, force, abs(self.interaction) / max(1, self.n_atoms))
 
 
 def undefined(n_atoms: int) -> Evaluation:
@@ -82,6 +94,7 @@ def _evaluated(
     prediction = predict(potential, collate(graphs))
     energy = prediction.energy.cpu().tolist()
     forces = prediction.forces.cpu().double().numpy()
+    interaction = prediction.interaction_energy.detach().cpu().tolist()
     energies = prediction.atomic_energies.cpu().double().numpy()
     virial = prediction.virial.cpu().double().numpy()
     found: list[Evaluation] = []
@@ -89,6 +102,8 @@ def _evaluated(
     for k, atoms in enumerate(structures):
         rows = slice(first, first + len(atoms))
         stress = -virial[k] / atoms.get_volume() if atoms.pbc.all() else None
-        found.append(Evaluation(energy[k], forces[rows], stress, energies[rows]))
+        found.append(
+            Evaluation(energy[k], forces[rows], stress, energies[rows], interaction[k])
+        )
         first += len(atoms)
     return found

@@ -14,7 +14,7 @@ from ase import Atoms
 
 from lamplighter.arrays import Floats
 from lamplighter.validation.model_checks import structures
-from lamplighter.validation.model_checks.deviation import NO_STRESS, force_scale
+from lamplighter.validation.model_checks.deviation import NO_STRESS
 from lamplighter.validation.model_checks.record import CheckRecord, judged, skipped
 from lamplighter.validation.model_checks.subject import Subject
 from lamplighter.validation.model_checks.symmetry import samples
@@ -32,8 +32,8 @@ def _forces(subject: Subject) -> CheckRecord:
     t = subject.tolerances
     errors, scale = [], 1.0
     for name, atoms in samples(subject).items():
-        forces = subject.evaluate(atoms).forces
-        scale = max(scale, force_scale(forces))
+        found = subject.evaluate(atoms)
+        forces, scale = found.forces, max(scale, found.scale)
         directions = np.random.default_rng(11).normal(
             size=(_N_DIRECTIONS, *forces.shape)
         )
@@ -67,7 +67,7 @@ def _stress(subject: Subject) -> CheckRecord:
         for component in range(6)
     ]
     worst = float(np.abs(np.array(slopes) / volume - to_voigt(found.stress)).max())
-    tolerance = t.strain_slope * force_scale(found.forces)
+    tolerance = t.strain_slope * found.scale
     return judged(name, worst, tolerance, "eV/Å³", "crystal, six strains")
 
 
@@ -94,7 +94,7 @@ def check_conservation(subject: Subject) -> list[CheckRecord]:
     arms = atoms.positions - atoms.positions.mean(axis=0)
     net = np.abs(found.forces.sum(axis=0)).max()
     torque = np.abs(np.cross(arms, found.forces).sum(axis=0)).max()
-    t, scale = subject.tolerances, force_scale(found.forces)
+    t, scale = subject.tolerances, found.scale
     length = max(1.0, float(np.abs(arms).max()))
     return [
         judged("conservation.force", net, t.forces * scale, "eV/Å", "molecule"),

@@ -39,17 +39,11 @@ class Deviation:
         return ratio if np.isfinite(ratio) else np.inf
 
 
-def force_scale(forces: Floats) -> float:
-    """Return the largest force component, at least 1, eV/Å."""
-    return max(1.0, float(np.abs(forces).max(initial=0.0)))
-
-
 def energy_tolerance(subject: Subject, evaluation: Evaluation) -> float:
     """Return the tolerance of an energy per atom, eV; large E0 carry their rounding."""
-    t = subject.tolerances
-    n_atoms = max(1, evaluation.n_atoms)
-    offset = 16.0 * t.epsilon * abs(evaluation.energy) / n_atoms
-    return t.energy * force_scale(evaluation.forces) + offset
+    per_atom = abs(evaluation.energy) / max(1, evaluation.n_atoms)
+    rounding = 16.0 * subject.epsilon * per_atom
+    return subject.tolerances.energy * evaluation.scale + rounding
 
 
 def deviations(
@@ -61,7 +55,7 @@ def deviations(
     """
     if not (np.isfinite(expected.energy) and np.isfinite(got.energy)):
         return [_deviation(quantity, np.nan, 1.0, note) for quantity in UNITS]
-    t, scale = subject.tolerances, force_scale(expected.forces)
+    t, scale = subject.tolerances, expected.scale
     per_atom = got.energy / got.n_atoms - expected.energy / expected.n_atoms
     tolerance = energy_tolerance(subject, expected)
     found = [_deviation("energy", per_atom, tolerance, note)]

@@ -8,7 +8,6 @@ from lamplighter.model import Calculator
 from lamplighter.validation.model_checks.deviation import (
     Deviation,
     deviations,
-    force_scale,
     worst_records,
 )
 from lamplighter.validation.model_checks.record import CheckRecord, judged, skipped
@@ -49,7 +48,7 @@ def check_dtype(subject: Subject) -> list[CheckRecord]:
         coarse, fine = single.evaluate(atoms), double.evaluate(atoms)
         energies.append((coarse.energy - fine.energy) / len(atoms))
         forces.append(np.abs(coarse.forces - fine.forces).max())
-        scale = max(scale, force_scale(fine.forces))
+        scale = max(scale, fine.scale)
     for name, values, tolerance, unit in zip(
         names,
         (energies, forces),

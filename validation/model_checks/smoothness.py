@@ -1,6 +1,6 @@
 """A neighbour comes in at the cutoff: energy, force and its slope must not jump.
 
-The energy and all forces are taken at seven points on each side of the cutoff, 0.004 Å
+The energy and all forces are taken at seven points on each side of the cutoff, 0.002 Å
 apart. A polynomial of degree four through each side gives value and derivative *at* the
 cutoff, and their differences are the jumps. They are held against how much the same
 quantity changes over the last quarter of the cutoff.
@@ -18,11 +18,10 @@ from ase import Atoms
 from lamplighter.arrays import Floats
 from lamplighter.validation.model_checks import structures
 from lamplighter.validation.model_checks.additivity import NO_CUTOFF
-from lamplighter.validation.model_checks.deviation import force_scale
 from lamplighter.validation.model_checks.record import CheckRecord, judged, skipped
 from lamplighter.validation.model_checks.subject import Subject
 
-_STEP = 0.004
+_STEP = 0.002
 _POINTS = _STEP * np.arange(1, 8)
 _DEGREE = 4
 _UNITS = {"energy": "eV", "force": "eV/Å", "slope": "eV/Å²"}
@@ -95,7 +94,9 @@ def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
     """Return the jumps of energy, force and slope on one path."""
     around = np.concatenate([-_POINTS, _POINTS])
     window = np.linspace(-0.25 * cutoff, 0.0, 8)
-    rows = _rows(subject, path, cutoff + np.concatenate([around, window]))
+    distances = cutoff + np.concatenate([around, window])
+    found = subject.evaluate_many([path.at(float(r)) for r in distances])
+    rows = np.array([[one.energy, *one.forces.ravel()] for one in found])
     inside, outside = (
         _limit(side, part)
         for side, part in zip(
@@ -105,19 +106,21 @@ def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
     before = rows[len(around) :]
     forces = before[:, 1:]
     slopes = np.diff(forces, axis=0) / (window[1] - window[0])
-    t, scale = subject.tolerances, force_scale(forces)
+    t, scale = subject.tolerances, max(one.scale for one in found)
     jump = np.abs(inside - outside)
-    floor = 10.0 * t.energy * scale + 100.0 * t.epsilon * abs(float(before[0, 0]))
-    found = {
+    floor = 5.0 * t.energy * scale * found[0].n_atoms + 100.0 * subject.epsilon * abs(
+        float(before[0, 0])
+    )
+    measured = {
         "energy": (jump[0, 0], np.ptp(before[:, 0]), floor),
         "force": (jump[0, 1:].max(), np.ptp(forces, axis=0).max(), 10 * t.forces),
     }
     if t.curvature_floor is not None:
         # the derivatives of the forces; that of the energy is one of the forces
-        found["slope"] = (jump[1, 1:].max(), np.abs(slopes).max(), t.curvature_floor)
+        measured["slope"] = (jump[1, 1:].max(), np.abs(slopes).max(), t.curvature_floor)
     return {
         quantity: Jump(float(value), float(t.jump * size + floor * scale), path.note)
-        for quantity, (value, size, floor) in found.items()
+        for quantity, (value, size, floor) in measured.items()
     }
 
 
@@ -130,12 +133,6 @@ def _limit(offsets: Floats, rows: Floats) -> Floats:
     coefficients = np.linalg.lstsq(powers, rows - rows[0], rcond=None)[0]
     coefficients[0] += rows[0]
     return np.asarray(coefficients[:2])
-
-
-def _rows(subject: Subject, path: Path, distances: Floats) -> Floats:
-    """Return energy and all forces at `distances`: ``[n, 1 + 3 n_atoms]``."""
-    found = subject.evaluate_many([path.at(float(r)) for r in distances])
-    return np.array([[one.energy, *one.forces.ravel()] for one in found])
 
 
 def _paths(subject: Subject) -> Iterator[Path]:

@@ -65,6 +65,15 @@ class Subject:
         """Return the tolerances of the precision in use."""
         return TOLERANCES[self.dtype]
 
+    @property
+    def epsilon(self) -> float:
+        """Return the relative rounding of a total energy.
+
+        Potentials add E0 in float64; other calculators keep their own precision.
+        """
+        dtype = "float64" if self.potential is not None else self.dtype
+        return float(np.finfo(dtype).eps)
+
     def has(self, name: str) -> bool:
         """Return whether the calculator says that it computes a property."""
         return name in self.calculator.implemented_properties
@@ -89,7 +98,11 @@ class Subject:
         if self.has("energies"):
             found = calculator.get_property("energies", one)
             energies = np.array(found, dtype=np.float64)
-        return Evaluation(energy, forces, stress, energies)
+        interaction = 0.0
+        if self.reference_energies:
+            symbols = one.get_chemical_symbols()
+            interaction = energy - sum(self.reference_energies[s] for s in symbols)
+        return Evaluation(energy, forces, stress, energies, interaction)
 
     def evaluate_many(self, structures: Sequence[Atoms]) -> list[Evaluation]:
         """Return the evaluation of each structure, in batches where that is possible.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell, niggli_reduce
@@ -48,10 +50,10 @@ def _turned(subject: Subject, turns: list[Floats]) -> list[Deviation]:
     for name, atoms in samples(subject).items():
         plain = subject.evaluate(atoms)
         for turn in turns:
-            expected = Evaluation(
-                plain.energy,
-                plain.forces @ turn.T,
-                None if plain.stress is None else turn @ plain.stress @ turn.T,
+            expected = dataclasses.replace(
+                plain,
+                forces=plain.forces @ turn.T,
+                stress=None if plain.stress is None else turn @ plain.stress @ turn.T,
             )
             got = subject.evaluate(structures.turned(atoms, turn))
             found += deviations(subject, expected, got, name)
@@ -76,7 +78,7 @@ def check_permutation(subject: Subject) -> list[CheckRecord]:
         for seed in (0, 1):
             order = np.random.default_rng(seed).permutation(len(atoms))
             plain, got = subject.evaluate(atoms), subject.evaluate(atoms[order])
-            expected = Evaluation(plain.energy, plain.forces[order], plain.stress)
+            expected = dataclasses.replace(plain, forces=plain.forces[order])
             found += deviations(subject, expected, got, name)
     return worst_records("permutation", subject, found)
 
@@ -135,8 +137,13 @@ def _repeated(subject: Subject, small: Atoms) -> list[Deviation]:
         int(np.argmin([_off_lattice(f - s) for s in small.get_scaled_positions()]))
         for f in fractions
     ]
-    energy = one.energy * len(origin) / len(small)
-    expected = Evaluation(energy, one.forces[origin], one.stress)
+    times = len(origin) / len(small)
+    expected = Evaluation(
+        energy=one.energy * times,
+        forces=one.forces[origin],
+        stress=one.stress,
+        interaction=one.interaction * times,
+    )
     return deviations(subject, expected, many, "supercell of a small cell")
 
 

@@ -1,8 +1,9 @@
 """How much two equal numbers may differ, per precision, and why.
 
-All tolerances are for forces of the order of 1 eV/Å; `Deviation` multiplies them by the
-largest force of the structure where that is larger, because rounding errors grow with
-the terms that are summed.
+All tolerances are for forces of the order of 1 eV/Å and interaction energies of 1 eV
+per atom; they are multiplied by those of the structure where these are larger
+(`Evaluation.scale`), because rounding errors grow with the terms that are summed. The
+rounding of a total energy that carries large E0 comes on top.
 
 * *Rounding* (energy, forces, stress, torque): the same sum in another order. float64
   carries 16 digits, sums over a thousand pairs and channels lose about three and a
@@ -13,7 +14,7 @@ the terms that are summed.
 * *Jumps*: `jump` is relative to the change of the quantity over the last quarter of
   the cutoff; the third derivative of the usual cutoff functions jumps, which the
   extrapolation sees as 1e-6 of that. The floors are rounding, amplified by the
-  extrapolation to the cutoff (a factor of ten for values and of 10 / 0.004 Å for
+  extrapolation to the cutoff (a factor of ten for values and of 10 / 0.002 Å for
   derivatives).
 """
 
@@ -22,8 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-
-import numpy as np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,6 @@ class Tolerances:
         jump: at the cutoff, relative to the change in its neighbourhood.
         curvature_floor: of jumps of the derivative of a force, eV/Å^2; None where
             rounding hides such jumps.
-        epsilon: relative rounding of one number, for energies that carry large E0.
     """
 
     energy: float
@@ -53,7 +51,6 @@ class Tolerances:
     strain_slope: float
     jump: float
     curvature_floor: float | None
-    epsilon: float
 
 
 TOLERANCES: Mapping[str, Tolerances] = MappingProxyType(
@@ -68,8 +65,6 @@ TOLERANCES: Mapping[str, Tolerances] = MappingProxyType(
             strain_slope=1e-8,
             jump=1e-5,
             curvature_floor=1e-7,
-            # Totals are float64 in every precision.
-            epsilon=float(np.finfo(np.float64).eps),
         ),
         "float32": Tolerances(
             energy=1e-5,
@@ -81,7 +76,6 @@ TOLERANCES: Mapping[str, Tolerances] = MappingProxyType(
             strain_slope=1e-4,
             jump=1e-3,
             curvature_floor=None,
-            epsilon=float(np.finfo(np.float64).eps),
         ),
     }
 )
