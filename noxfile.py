@@ -88,7 +88,7 @@ def oracle(session: nox.Session) -> None:
         "pytest",
         "-c",
         str(ROOT / "pyproject.toml"),
-        str(tests / "test_import.py"),
+        str(tests),
         "-m",
         "slow or not slow",
         env={"LAMPLIGHTER_ORACLE": str(models)},

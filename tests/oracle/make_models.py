@@ -92,6 +92,9 @@ def write(out: Path, file_name: str, name: str) -> None:
     options = models.complete(recipe)
     buffer = io.BytesIO()
     torch.save(_finished(name, recipe), buffer)
+    if options["refused"]:
+        (out / f"{file_name}.refused.gz").write_bytes(_pack(buffer.getvalue()))
+        return
     model = torch.load(io.BytesIO(buffer.getvalue()), map_location="cpu")
     parameters = sum(p.numel() for p in model.parameters())
     if options["full"] and parameters != FULL_PARAMETERS:
@@ -144,6 +147,15 @@ def write_manifest(out: Path) -> None:
             "parameters": reference["parameters"],
             "written_by": reference["written_by"],
             "options": reference["options"],
+        }
+    for path in sorted(out.glob("*.refused.gz")):
+        name = path.name.removesuffix(".refused.gz")
+        manifest[name] = {
+            "model_bytes": path.stat().st_size,
+            "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "refused": RECIPES[name]["refused"],
+            "written_by": _versions(),
+            "options": models.complete(RECIPES[name]),
         }
     text = json.dumps(manifest, indent=1, sort_keys=True)
     (out / "manifest.json").write_text(text + "\n")

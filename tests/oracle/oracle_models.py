@@ -20,6 +20,7 @@ LARGEST_ENERGY = 20.0
 WITHOUT_OPTION = {
     "apply_cutoff": True,
     "use_reduced_cg": False,
+    "use_so3": False,
     "use_agnostic_product": False,
     "use_last_readout_only": False,
     "use_embedding_readout": False,

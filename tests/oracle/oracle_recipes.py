@@ -1,5 +1,6 @@
 """The options of every model of the oracle: what is not said is as in `DEFAULTS`."""
 
+ATTENTION = "RealAgnosticAttResidualInteractionBlock"
 PLAIN = "RealAgnosticInteractionBlock"
 RESIDUAL = "RealAgnosticResidualInteractionBlock"
 DENSITY = "RealAgnosticDensityInteractionBlock"
@@ -25,6 +26,7 @@ DEFAULTS = {
     "pair_repulsion": False,
     "apply_cutoff": True,
     "use_reduced_cg": False,
+    "use_so3": False,
     "use_agnostic_product": False,
     "use_last_readout_only": False,
     "use_embedding_readout": False,
@@ -55,6 +57,8 @@ EXTRAS = {
     "numpy_scalars": False,
     # Of every model, and the combinations that embedding models are asked for.
     "inputs": [{}],
+    # What the message says of a model that is refused; its numbers are not computed.
+    "refused": "",
     # Only with --full.
     "full": False,
 }
@@ -265,13 +269,6 @@ RECIPES = {
         "correlation": 4,
         "avg_num_neighbors": 1.7,
     },
-    # An output degree that the first power cannot reach: a part of the weights is zero.
-    "zeroed-weights": {
-        "hidden_irreps": "4x0e+4x1o+4x2e",
-        "max_ell": 1,
-        "correlation": 3,
-        "avg_num_neighbors": 1.7,
-    },
     # The basis of the product.
     "agnostic-product": {"use_agnostic_product": True, "correlation": 3},
     "reduced": {"use_reduced_cg": True, "correlation": 3, "max_ell": 3},
@@ -327,7 +324,6 @@ RECIPES = {
         "interaction_cls": NONLINEAR,
         "num_polynomial_cutoff": 6,
     },
-    "shifted-radial-buffers": {**AGNESI_ZBL, "shift_radial_buffers": True},
     "zbl": {"model": "MACE", "pair_repulsion": True, "num_polynomial_cutoff": 8},
     # Readouts.
     "gate-none": {"gate": "None", "MLP_irreps": "8x0e"},
@@ -407,6 +403,38 @@ RECIPES = {
         **AGNESI_ZBL,
     },
     "numpy-scalars": {"numpy_scalars": True, "hidden_irreps": "4x0e"},
+    # What no published checkpoint has.
+    "shifted-radial-buffers": {
+        **AGNESI_ZBL,
+        "shift_radial_buffers": True,
+        "refused": "bessel_weights",
+    },
+    # An output degree that the first power cannot reach: a part of the weights is zero.
+    "zeroed-weights": {
+        "hidden_irreps": "4x0e+4x1o+4x2e",
+        "max_ell": 1,
+        "correlation": 3,
+        "refused": "hidden_l_max",
+        "avg_num_neighbors": 1.7,
+    },
+    "attention": {
+        "interaction_cls_first": ATTENTION,
+        "interaction_cls": ATTENTION,
+        "num_interactions": 1,
+        "refused": ATTENTION,
+    },
+    "pseudovectors": {
+        "use_so3": True,
+        "num_interactions": 1,
+        "hidden_irreps": "4x0e",
+        "refused": "use_so3",
+    },
+    "both-parities": {
+        "hidden_irreps": "4x0e+4x0o+4x1o+4x1e",
+        "max_ell": 1,
+        "correlation": 1,
+        "refused": "0o",
+    },
     "mh1-full": {
         **MH1,
         "atomic_numbers": LANTHANIDES_AND_ALL,

@@ -1,7 +1,8 @@
 """Imported checkpoints give the numbers that mace-torch gave.
 
-The folder with checkpoints and numbers is that of the committed fixtures, or the one that
-the environment variable LAMPLIGHTER_ORACLE names (the nox session `oracle` fills it).
+The folder with checkpoints and numbers is that of the committed fixtures, or the one
+that the environment variable LAMPLIGHTER_ORACLE names (the nox session `oracle` fills
+it).
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ def structure(reference: dict[str, Any], result: dict[str, Any]) -> Atoms:
     )
 
 
+def looseness(reference: dict[str, Any]) -> float:
+    """Coupling tables of a float32 file are rounded, the importer's are exact."""
+    return 1000.0 if reference["options"]["dtype"] == "float32" else 1.0
+
+
 def test_there_are_enough_cases() -> None:
     assert len(NAMES) >= 24
 
@@ -62,20 +68,29 @@ def test_numbers_are_those_of_mace_torch(
 ) -> None:
     imported, reference = case
     conditioned = imported.potential.config.condition_readout
+    loose = looseness(reference)
     for result in reference["results"]:
         atoms = structure(reference, result)
         atoms.calc = Calculator(imported.potential, result["head"])
         energy = atoms.get_potential_energy()
-        assert energy == pytest.approx(result["energy"], rel=1e-10, abs=1e-11)
+        bounds = {"rel": 1e-10 * loose, "abs": 1e-11 * loose}
+        assert energy == pytest.approx(result["energy"], **bounds)
         if not conditioned:  # mace-torch leaves that readout out of its node energies
             np.testing.assert_allclose(
-                atoms.get_potential_energies(), result["node_energy"], atol=1e-9
+                atoms.get_potential_energies(),
+                result["node_energy"],
+                rtol=0.0,
+                atol=1e-9 * loose,
             )
         if result.get("forces") is not None:
-            np.testing.assert_allclose(atoms.get_forces(), result["forces"], atol=1e-8)
+            np.testing.assert_allclose(
+                atoms.get_forces(), result["forces"], rtol=0.0, atol=1e-8 * loose
+            )
         if result.get("stress") is not None:
             stress = atoms.get_stress(voigt=False)
-            np.testing.assert_allclose(stress, result["stress"], atol=1e-9)
+            np.testing.assert_allclose(
+                stress, result["stress"], rtol=0.0, atol=1e-9 * loose
+            )
 
 
 def test_weights_are_counted(case: tuple[Imported, dict[str, Any]]) -> None:
@@ -95,7 +110,8 @@ def test_numbers_survive_the_model_file(
     atoms = structure(reference, result)
     atoms.calc = Calculator(load_potential(path), result["head"])
     energy = atoms.get_potential_energy()
-    assert energy == pytest.approx(result["energy"], rel=1e-10, abs=1e-11)
+    bound = 1e-10 * looseness(reference)
+    assert energy == pytest.approx(result["energy"], rel=bound, abs=1e-11)
 
 
 def test_invariant_features_are_those_of_mace_torch(
@@ -111,7 +127,8 @@ def test_invariant_features_are_those_of_mace_torch(
         theirs, begin = np.array(record["node_feats"]), 0
         for t, scalars in enumerate(ours):
             block = theirs[:, begin : begin + config.channels]
-            np.testing.assert_allclose(scalars, block, rtol=1e-9, atol=1e-9)
+            bound = 1e-9 * looseness(reference)
+            np.testing.assert_allclose(scalars, block, rtol=bound, atol=bound)
             last = t == config.n_layers - 1
             width = (config.hidden_l_max + 1) ** 2
             begin += config.channels * (1 if last else width)
