@@ -103,7 +103,7 @@ class PotentialConfig:
                 raise _bad(field, getattr(self, field), "a positive number")
         if not self.radial_hidden or min(*self.radial_hidden, *self.density_hidden) < 1:
             raise _bad("radial_hidden", self.radial_hidden, "widths of at least 1")
-        for field, low, high in (("l_max", 0, 3), ("hidden_l_max", 0, self.l_max)):
+        for field, low, high in (("l_max", 0, 3), ("hidden_l_max", 0, 3)):
             if not low <= getattr(self, field) <= high:
                 raise _bad(field, getattr(self, field), f"{low} to {high}")
         for field, choices in _CHOICES.items():

@@ -206,7 +206,7 @@ def _message(
     state = _numbered("linear_sum.weights", sums)
     if gated:
         _, l_edge = edge_irreps(source, t)
-        blocks = [(shape.edge_channels, widths[l]) for l in range(l_edge + 1)]
+        blocks = [(shape.edge_channels, width) for width in widths[: l_edge + 1]]
         residual = source.blocks(f"{in_file}.linear_res.weight", blocks)
         residual = residual[: shape.l_edge + 1]
         mix = source.blocks(f"{in_file}.linear_2.weight", [(c, c)] * n_degrees)

@@ -65,7 +65,8 @@ class GatedMessage(nn.Module):
 
         Args:
             widths: (channels in, channels out) of each degree of the sum.
-            residual: channels of each degree of u.
+            residual: channels of each degree of u; higher ones than those of the sum
+                take no part.
         """
         super().__init__()
         channels = widths[0][1]
@@ -76,7 +77,7 @@ class GatedMessage(nn.Module):
             [(a, m) for (a, _), m in zip(widths, gated, strict=True)]
         )
         self.linear_residual = EquivariantLinear(
-            [(n, gated[l]) for l, n in enumerate(residual)]
+            [(n, m) for n, m in zip(residual, gated, strict=False)]
         )
         self.linear_mix = EquivariantLinear([(channels, channels)] * len(widths))
 
@@ -85,7 +86,8 @@ class GatedMessage(nn.Module):
     ) -> Sequence[Tensor]:
         """Return B per degree; see [`LinearMessage.forward`][]."""
         message: list[Tensor] = self.linear_sum(sums)
-        for l, part in enumerate(self.linear_residual(by_degree(own))):
+        kept = by_degree(own)[: len(self.linear_residual.weights)]
+        for l, part in enumerate(self.linear_residual(kept)):
             message[l] = message[l] + part
         mixed: list[Tensor] = self.linear_mix(gate(message, self.channels))
         return mixed

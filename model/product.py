@@ -49,7 +49,8 @@ class SymmetricProduct(nn.Module):
         A monomial of power n is one of power n-1 times one component.
         """
         basis = symmetric_basis(self.l_max, l, power)
-        matrix = as_tensor(basis.matrix.reshape(-1, len(basis.monomials)))
+        n_rows = len(basis.matrix) * (2 * l + 1)
+        matrix = as_tensor(basis.matrix.reshape(n_rows, len(basis.monomials)))
         self.register_buffer(f"matrix_{l}_{power}", matrix, persistent=False)
         for k in range(power):
             column = torch.from_numpy(basis.monomials[:, k].copy())

@@ -89,7 +89,7 @@ def test_structures_without_a_neighbour_list_are_refused() -> None:
         ({"cutoff": 0.0}, "cutoff"),
         ({"l_max": 4}, "l_max"),
         ({"correlation": 0}, "correlation"),
-        ({"hidden_l_max": 3, "l_max": 2}, "hidden_l_max"),
+        ({"hidden_l_max": 4}, "hidden_l_max"),
         ({"radial_hidden": ()}, "radial_hidden"),
         ({"elements": ("O", "H", "Mg")}, "by atomic number"),
         ({"elements": ("H", "Xx")}, "chemical symbols"),

@@ -68,6 +68,7 @@ def energy(potential: Potential, atoms: Atoms, head: str = "pbe") -> float:
             "correlation": (2, 3),
         },
         {"hidden_l_max": 3, "edge_l_max": 1, "correlation": 2},
+        {"hidden_l_max": 2, "l_max": 1, "correlation": 2},
         {"cutoff_inside": True, "l_max": 1},
         {"radial_basis": "chebyshev", "n_radial": 3, "l_max": 1, "cutoff_inside": True},
         {"last_readout": "biased_mlp", "readout_activation": "tanh", "l_max": 1},
