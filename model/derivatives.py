@@ -73,7 +73,7 @@ def predict(
 def predict_energies(potential: Potential, graph: Graph) -> Tensor:
     """Return the energy of each own atom with E0, ``[n_own]``, eV, float64.
 
-    Nothing is differentiated, which takes a third of the time of [`predict`][].
+    Nothing is differentiated, which takes half the time of [`predict`][].
     """
     with torch.no_grad():
         vectors = graph.pair_vectors.to(potential.dtype)

@@ -32,7 +32,9 @@ def descriptors(
 
     Returns:
         ``[n_own, n]``, float64; n is the number of channels times that of the layers
-        for invariants. The order is that of mace-torch's ``get_descriptors``.
+        for invariants. The order is that of mace-torch's ``get_descriptors``, and of an
+        imported model the invariants are the same numbers; components of degree l > 0
+        may have the other sign, for all channels of a degree together.
 
     Raises:
         ConfigError: there is no such layer.

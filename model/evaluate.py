@@ -20,11 +20,11 @@ from lamplighter.model.potential import Potential
 PROPERTIES = ("energy", "energies", "forces", "stress", "stresses")
 """What can be asked for; the last three come together."""
 
-MOST_PAIRS = 16_384
+MOST_PAIRS = 4096
 """Directed pairs in one evaluation unless told otherwise.
 
-Time and memory grow with the pairs, not the atoms; larger batches are no faster on a
-processor.
+Time and memory grow with the pairs, not the atoms. On a processor, small cells of MgO
+were evaluated 2.6 times as fast as one by one with this number, no faster with more.
 """
 
 # Atoms closer than this are at the same place, Å.
@@ -52,7 +52,7 @@ def evaluate(
         structures: any number, none included; atoms without neighbours are fine.
         head: one for all, or one for each structure; None where there is only one.
         properties: what is wanted, of [`PROPERTIES`][]. Without forces and stresses
-            nothing is differentiated, which is three times faster.
+            nothing is differentiated, which is twice as fast.
         max_pairs: directed pairs within the cutoff in one evaluation.
         dispersion: as in [`Calculator`][lamplighter.model.Calculator].
 

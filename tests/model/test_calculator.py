@@ -37,12 +37,6 @@ def charged(make_potential: Callable[..., Potential]) -> Potential:
     return make_potential(conditions=(CHARGE, SPIN))
 
 
-def _rotation(seed: int) -> np.ndarray:
-    q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    return q * np.linalg.det(q)
-
-
 def test_energies_and_free_energy_are_those_of_the_potential(
     potential: Potential, crystal: Atoms
 ) -> None:
@@ -282,69 +276,6 @@ def test_an_element_that_the_head_lacks(potential: Potential) -> None:
     silicon.calc = Calculator(potential, "pbe")
     with pytest.raises(ConfigError, match=r"does not know an element.*Si"):
         silicon.get_potential_energy()
-
-
-def test_invariant_descriptors(potential: Potential, molecule: Atoms) -> None:
-    calculator = Calculator(potential, "pbe")
-    config = potential.config
-    found = calculator.get_descriptors(molecule)
-    assert found.shape == (len(molecule), config.channels * config.n_layers)
-    turned = molecule.copy()
-    turned.positions = turned.positions @ _rotation(1).T + 0.3
-    np.testing.assert_allclose(
-        calculator.get_descriptors(turned), found, rtol=0, atol=1e-11
-    )
-    order = [2, 0, 3, 1]
-    np.testing.assert_allclose(
-        calculator.get_descriptors(molecule[order]), found[order], atol=1e-11
-    )
-    last = calculator.get_descriptors(molecule, layers=[1])
-    np.testing.assert_allclose(last, found[:, config.channels :], atol=1e-13)
-
-
-def test_all_components_as_descriptors(potential: Potential, molecule: Atoms) -> None:
-    calculator = Calculator(potential, "pbe")
-    c = potential.config.channels
-    graph = graph_from_atoms(molecule, potential.config, "pbe")
-    first = potential.node_features(graph)[0].detach().numpy()
-    found = calculator.get_descriptors(molecule, invariants_only=False, layers=[0])
-    assert found.shape == (len(molecule), 4 * c)
-    for channel in range(c):
-        np.testing.assert_allclose(found[:, channel], first[:, 0, channel], atol=1e-13)
-        vector = found[:, c + 3 * channel : c + 3 * channel + 3]
-        np.testing.assert_allclose(vector, first[:, 1:4, channel], atol=1e-13)
-    # in e3nn 0.6's order and phase the three components turn like a vector
-    R = _rotation(2)
-    turned = molecule.copy()
-    turned.positions = turned.positions @ R.T
-    other = calculator.get_descriptors(turned, invariants_only=False, layers=[0])
-    vectors = found[:, c:].reshape(-1, c, 3)
-    np.testing.assert_allclose(
-        other[:, c:].reshape(-1, c, 3), vectors @ R.T, atol=1e-11
-    )
-
-
-@pytest.mark.parametrize("layers", [[2], [-1], []])
-def test_layers_that_do_not_exist(
-    potential: Potential, molecule: Atoms, layers: list[int]
-) -> None:
-    with pytest.raises(ConfigError, match="no such layer"):
-        Calculator(potential, "pbe").get_descriptors(molecule, layers=layers)
-
-
-def test_descriptors_of_the_last_structure(
-    potential: Potential, molecule: Atoms
-) -> None:
-    calculator = Calculator(potential, "pbe")
-    with pytest.raises(ConfigError, match="no structure"):
-        calculator.get_descriptors()
-    molecule.calc = calculator
-    molecule.get_potential_energy()
-    np.testing.assert_allclose(
-        calculator.get_descriptors(),
-        calculator.get_descriptors(molecule),
-        atol=1e-13,
-    )
 
 
 @pytest.mark.parametrize("suffix", ["xyz", "traj", "json"])
