@@ -115,5 +115,15 @@ def structure_conditions(atoms: Atoms, config: PotentialConfig) -> Tensor:
     for spec in config.conditions:
         short = spec.name.removeprefix("total_")
         given: Any = atoms.info.get(spec.name, atoms.info.get(short, spec.default))
-        values.append(spec.check(float(given)))
+        values.append(spec.check(_number(given, spec.name)))
     return torch.tensor([values], dtype=torch.float64).reshape(1, len(values))
+
+
+def _number(value: Any, name: str) -> float:
+    """Return a number that a structure gives."""
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            explain(f"{name} of a structure is no number", got=repr(value))
+        ) from error

@@ -156,6 +156,10 @@ def test_unknown_charges_are_refused(
     atoms = Atoms("H", info=info)
     with pytest.raises(ConfigError, match="a whole number from -2 to 2"):
         graph_from_atoms(atoms, make_config(conditions=(CHARGE,)), "pbe")
+    for odd in ("x", None, [1, 2]):
+        atoms.info = {"charge": odd}
+        with pytest.raises(ConfigError, match="total_charge of a structure"):
+            graph_from_atoms(atoms, make_config(conditions=(CHARGE,)), "pbe")
     spin = ConditionSpec(name="total_spin", kind="continuous", width=2)
     with pytest.raises(ConfigError, match="a finite number"):
         spin.check(float("nan"))
