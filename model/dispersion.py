@@ -233,6 +233,15 @@ class DispersionTable:
             )
         if not asks:
             return None
+        if spec.dispersion == "unknown":
+            raise ConfigError(
+                explain(
+                    f"nobody has said what dispersion head {spec.name!r} contains",
+                    got="an imported head without a description",
+                    wanted="none, included, or a rule such as d3bj:pbe",
+                    fix="lamplighter import ... --heads FILE.yaml",
+                )
+            )
         if spec.dispersion not in self._cache:
             rule = D3Rule.parse(spec.dispersion)
             self._cache[spec.dispersion] = D3(rule, self._like)

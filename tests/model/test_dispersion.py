@@ -274,3 +274,12 @@ def test_without_the_package(
         Calculator(d3_potential, "pbe")
     finally:
         _torch_dftd.cache_clear()
+
+
+def test_a_head_that_nobody_described(make_potential: Make) -> None:
+    """An imported head does not say what its labels contain; nothing is guessed."""
+    pbe, _ = make_potential().config.heads
+    potential = make_potential(heads=(replace(pbe, dispersion="unknown"),))
+    assert Calculator(potential).dispersion_rule == "unknown"
+    with pytest.raises(ConfigError, match="nobody has said"):
+        Calculator(potential, dispersion="auto")
