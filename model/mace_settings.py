@@ -7,6 +7,7 @@ weights; an option that is not known is refused by name.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from ase.data import chemical_symbols, covalent_radii
 from torch import Tensor
 
 from lamplighter.errors import UnsupportedModelError
+from lamplighter.model import pickle_records as records
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.heads import HeadSpec
 from lamplighter.model.mace_layers import (
@@ -23,6 +25,7 @@ from lamplighter.model.mace_layers import (
     read_readouts,
 )
 from lamplighter.model.mace_source import Source, known, unsupported
+from lamplighter.model.wigner import wigner_3j
 
 MODELS = ("MACE", "ScaleShiftMACE")
 RADIAL_BASIS_OF = {
@@ -44,6 +47,7 @@ def read_settings(source: Source) -> PotentialConfig:
         raise UnsupportedModelError(unsupported("use_so3", "has irreps without parity"))
     numbers = [int(z) for z in source.tensors["atomic_numbers"].tolist()]
     n_layers = len(source.children("interactions"))
+    _check_couplings(source)
     settings: dict[str, Any] = {
         "elements": tuple(chemical_symbols[z] for z in sorted(numbers)),
         "heads": read_heads(source, numbers),
@@ -55,6 +59,23 @@ def read_settings(source: Source) -> PotentialConfig:
         **read_conditions(source),
     }
     return PotentialConfig(**settings)
+
+
+def _check_couplings(source: Source) -> None:
+    """Compare the coupling coefficients of the neighbour sums with ours.
+
+    Releases of e3nn differ in the sign of coefficients with odd l1 + l2 + l3, which
+    natural parity never needs; a file that differs nevertheless is not guessed at.
+    """
+    for name, table in records.compiled_tensors(source.root).items():
+        match = re.search(r"conv_tp\..*_w3j_(\d)_(\d)_(\d)$", name)
+        if match is None:
+            continue
+        l1, l2, l3 = (int(l) for l in match.groups())
+        ours = torch.from_numpy(wigner_3j(l1, l2, l3))
+        if not torch.allclose(table.double(), ours, rtol=0.0, atol=1e-6):
+            why = "has other signs or another order than e3nn's"
+            raise UnsupportedModelError(unsupported(f"the couplings {name}", why))
 
 
 def read_heads(source: Source, numbers: list[int]) -> tuple[HeadSpec, ...]:

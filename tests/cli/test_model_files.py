@@ -32,26 +32,26 @@ def run(*words: object) -> int:
 def heads3(tmp_path: Path) -> Path:
     """Import a checkpoint with three heads."""
     model = tmp_path / "heads3.safetensors"
-    assert run("import", checkpoint(tmp_path, "heads3-zbl"), "-o", model) == 0
+    assert run("import", checkpoint(tmp_path, "v0.3.13-heads3-zbl"), "-o", model) == 0
     return model
 
 
 def test_import_says_what_it_found(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file, model = checkpoint(tmp_path, "heads3-zbl"), tmp_path / "out.safetensors"
+    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "out.safetensors"
     assert run("import", file, "-o", model) == 0
     said = capfd.readouterr().out
     assert "parameters" in said
     assert "note: the file does not say the level of theory of pbe" in said
     header = read_header(model)
-    assert header.provenance["imported_from"] == "heads3-zbl.model"
+    assert header.provenance["imported_from"] == "v0.3.13-heads3-zbl.model"
     assert header.provenance["dtype"] == "float64"
     assert header.dtype == "float64"
 
 
 def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
-    file, model = checkpoint(tmp_path, "heads3-zbl"), tmp_path / "out.safetensors"
+    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "out.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text(
         "pbe: {level_of_theory: PBE, dispersion: 'd3bj:pbe', licence: MIT,"
@@ -79,7 +79,7 @@ def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
 def test_bad_descriptions_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str, said: str
 ) -> None:
-    file, model = checkpoint(tmp_path, "heads3-zbl"), tmp_path / "out.safetensors"
+    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "out.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text(content)
     assert run("import", file, "-o", model, "--heads", heads) == 2
@@ -123,7 +123,7 @@ def test_inspect_tells_size_precision_and_hash(
 def test_inspect_reads_a_checkpoint_too(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = checkpoint(tmp_path, "heads3-zbl")
+    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
     assert run("inspect", file, "--json") == 0
     facts = json.loads(capfd.readouterr().out)
     assert facts["kind"].startswith("checkpoint of mace-torch")

@@ -23,6 +23,7 @@ from lamplighter.model.mace_import import import_mace
 from lamplighter.model.mace_product import collapse
 from lamplighter.model.mace_source import parse_irreps, uniform
 from lamplighter.model.pickle_records import (
+    compiled_tensors,
     module_state,
     module_tensors,
     read_checkpoint,
@@ -87,84 +88,84 @@ CONTRACTION = "products.0.symmetric_contractions.contractions.0"
 @pytest.mark.parametrize(
     ("name", "edit", "said"),
     [
-        ("heads3-zbl", renamed("", "AtomicDipolesMACE"), "AtomicDipolesMACE"),
-        ("heads3-zbl", attribute("", "use_so3", value=True), "use_so3"),
+        ("v0.3.13-heads3-zbl", renamed("", "AtomicDipolesMACE"), "AtomicDipolesMACE"),
+        ("v0.3.13-heads3-zbl", attribute("", "use_so3", value=True), "use_so3"),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             renamed("interactions.1", "RealAgnosticAttResidualInteractionBlock"),
             "RealAgnosticAttResidualInteractionBlock",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             renamed("readouts.1", "GeneralNonLinearBiasReadoutBlock"),
             "GeneralNonLinearBiasReadoutBlock",
         ),
-        ("heads3-zbl", renamed(BESSEL, "SplineBasis"), "SplineBasis"),
+        ("v0.3.13-heads3-zbl", renamed(BESSEL, "SplineBasis"), "SplineBasis"),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             removed("products.0.symmetric_contractions", "_modules", "contractions"),
             "cuEquivariance",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor("readouts.0", "_parameters", "lora_A", lambda _: torch.ones(2)),
             r"weights readouts\.0\.lora_A",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor(BESSEL, "_buffers", "bessel_weights", lambda t: 1.01 * t),
             "bessel_weights .* differs from the usual",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor("pair_repulsion_fn", "_buffers", "c", lambda t: t + 0.1),
             r"pair_repulsion_fn\.c",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor("pair_repulsion_fn", "_buffers", "p", lambda t: t + 1),
             r"pair_repulsion_fn\.p",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor("pair_repulsion_fn", "_buffers", "covalent_radii", lambda t: 2 * t),
             "other covalent radii",
         ),
-        ("heads3-zbl", attribute("", "heads", ["a", "b"]), "E0 of 3 heads"),
+        ("v0.3.13-heads3-zbl", attribute("", "heads", ["a", "b"]), "E0 of 3 heads"),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor("scale_shift", "_buffers", "scale", lambda _: torch.ones(2)),
             "scale of 2 heads",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             attribute("interactions.1", "avg_num_neighbors", 2.0),
             "differs between layers",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             attribute("interactions.1", "node_feats_irreps", "8x0e+8x0o"),
             "8x0e\\+8x0o",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor(
                 "interactions.0.linear_up", "_parameters", "weight", lambda t: t[1:]
             ),
             "linear_up",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             removed("node_embedding.linear", "_parameters", "weight"),
             r"no tensor node_embedding\.linear\.weight",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             tensor(CONTRACTION, "_buffers", "U_matrix_2", torch.randn_like),
             "not spanned by symmetric couplings",
         ),
         (
-            "heads3-zbl",
+            "v0.3.13-heads3-zbl",
             attribute(
                 "readouts.1.non_linearity.acts.0",
                 "f",
@@ -182,14 +183,14 @@ CONTRACTION = "products.0.symmetric_contractions.contractions.0"
             "not one number per structure",
         ),
         (
-            "density-residual",
+            "v0.3.10-density-residual",
             tensor(
                 "radial_embedding.distance_transform", "_buffers", "a", lambda t: t + 1
             ),
             r"distance_transform\.a",
         ),
         (
-            "density-residual",
+            "v0.3.10-density-residual",
             attribute("products.0", "use_agnostic_product", value=True),
             "contradicts itself",
         ),
@@ -228,7 +229,7 @@ def test_collapsed_product_is_the_full_one(
     unpacked: Callable[[str], Path], l_out: int, full: int, reduced: int
 ) -> None:
     """Trained weights of the full basis, l <= 3, powers to 3, against plain sums."""
-    tensors = module_tensors(read_checkpoint(unpacked("residual-l1")))
+    tensors = module_tensors(read_checkpoint(unpacked("mh1-narrow-old")))
     path = f"products.0.symmetric_contractions.contractions.{l_out}"
     torch.manual_seed(0)
     features = torch.randn(5, 16, 6, dtype=torch.float64)
@@ -251,11 +252,28 @@ def test_collapsed_product_is_the_full_one(
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-11)
 
 
+def test_other_coupling_coefficients_are_refused(
+    unpacked: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = unpacked("residual-outside")
+    tables = compiled_tensors(read_checkpoint(path))
+    checked = [name for name in tables if "conv_tp" in name and "_w3j_" in name]
+    assert any(name.endswith("_w3j_1_1_2") for name in checked)
+    for name in checked:
+        changed = {**tables, name: -tables[name]}
+        monkeypatch.setattr(
+            "lamplighter.model.pickle_records.compiled_tensors",
+            lambda _, found=changed: found,
+        )
+        with pytest.raises(UnsupportedModelError, match=name.replace(".", r"\.")):
+            import_mace(path)
+
+
 def test_elements_in_another_order(
     unpacked: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file whose elements do not ascend gives the same numbers under their names."""
-    path = unpacked("residual-l1")
+    path = unpacked("gaussian")
     plain = import_mace(path).potential
     record = read_checkpoint(path)
     numbers = state(record, "")["_buffers"]["atomic_numbers"]
@@ -278,7 +296,7 @@ def test_elements_in_another_order(
 def test_heads_without_training_are_noted(
     unpacked: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = unpacked("heads3-zbl")
+    path = unpacked("v0.3.13-heads3-zbl")
     record = read_checkpoint(path)
     energies = state(record, "atomic_energies_fn")["_buffers"]["atomic_energies"]
     energies[1, 0] = 0.0
