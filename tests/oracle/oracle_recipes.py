@@ -414,7 +414,6 @@ RECIPES = {
         "hidden_irreps": "4x0e+4x1o+4x2e",
         "max_ell": 1,
         "correlation": 3,
-        "refused": "hidden_l_max",
         "avg_num_neighbors": 1.7,
     },
     "attention": {
