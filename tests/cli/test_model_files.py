@@ -39,7 +39,8 @@ def heads3(tmp_path: Path) -> Path:
 def test_import_says_what_it_found(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "out.safetensors"
+    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+    model = tmp_path / "out.safetensors"
     assert run("import", file, "-o", model) == 0
     said = capfd.readouterr().out
     assert "parameters" in said
@@ -51,7 +52,8 @@ def test_import_says_what_it_found(
 
 
 def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
-    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "out.safetensors"
+    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+    model = tmp_path / "out.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text(
         "pbe: {level_of_theory: PBE, dispersion: 'd3bj:pbe', licence: MIT,"
@@ -79,7 +81,8 @@ def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
 def test_bad_descriptions_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str, said: str
 ) -> None:
-    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "out.safetensors"
+    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+    model = tmp_path / "out.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text(content)
     assert run("import", file, "-o", model, "--heads", heads) == 2
