@@ -34,6 +34,8 @@ class HeadData:
         validation_files: structures for validation; none means that a part of `files`
             is held out.
         test_files: structures that are only evaluated at the end.
+        exclude: patterns of config_type that are left out of `files`, for labels that
+            contradict others of the head (another spin state, say).
         reference_energies: energy of the free atom of each element, eV; elements not
             named come from IsolatedAtom frames, then from a fit.
         reference_like: another head with the same geometries (uid) whose interaction
@@ -58,6 +60,7 @@ class HeadData:
     files: tuple[Path, ...]
     validation_files: tuple[Path, ...] = ()
     test_files: tuple[Path, ...] = ()
+    exclude: tuple[str, ...] = ()
     reference_energies: dict[str, float] = field(default_factory=dict)
     reference_like: str | None = None
     reference_fit: Literal["plain", "minimum-norm"] = "plain"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lamplighter.errors import ConfigError, DataError, explain
@@ -81,7 +82,10 @@ def prepare(
         ConfigError: an unknown data set, or a head that nothing is left to train on.
     """
     reader = _Reader(limits)
-    files = {head.name: reader.read(head, head.files) for head in heads}
+    files = {
+        head.name: _without_excluded(head, reader.read(head, head.files))
+        for head in heads
+    }
     shared = [h for h in heads if not h.validation_files]
     parts = _split(shared, files, split)
     result = []
@@ -142,6 +146,29 @@ def _split(
 
 def _of(head: HeadData, frames: Sequence[Frame]) -> list[Frame]:
     return [f for f in frames if f.head == head.name]
+
+
+def _without_excluded(head: HeadData, frames: list[Frame]) -> list[Frame]:
+    """Return the frames of config types that are not excluded.
+
+    Raises:
+        ConfigError: a pattern that fits no frame.
+    """
+    kinds = {frame.config_type for frame in frames}
+    for pattern in head.exclude:
+        if not any(fnmatchcase(kind, pattern) for kind in kinds):
+            raise ConfigError(
+                explain(
+                    f"head {head.name!r} excludes a config_type that no frame has",
+                    got=repr(pattern),
+                    wanted="patterns that fit among " + ", ".join(sorted(kinds)),
+                )
+            )
+    return [
+        frame
+        for frame in frames
+        if not any(fnmatchcase(frame.config_type, p) for p in head.exclude)
+    ]
 
 
 def _check_unique(head: HeadData, frames: Sequence[Frame]) -> None:
