@@ -36,5 +36,5 @@ def test_excluded_kinds_are_in_no_part() -> None:
 
 
 def test_patterns_that_fit_nothing_are_refused() -> None:
-    with pytest.raises(ConfigError, match="mgo_b1_ratle.*mgo_b1_rattle"):
+    with pytest.raises(ConfigError, match=r"mgo_b1_ratle.*mgo_b1_rattle"):
         kinds("mgo_b1_ratle")
