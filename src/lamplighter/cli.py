@@ -260,6 +260,37 @@ def convert(
 
 
 @app.command
+def doctor(
+    lammps: str | None = None,
+    /,
+    *,
+    model: Path | None = None,
+    explain: str | None = None,
+    no_trial: bool = False,
+    as_json: Json = False,
+) -> int:
+    """Look at a LAMMPS: what runs here, what does not, and the command line to use.
+
+    Runs two atoms on one rank and on two. Exit codes: 0 all well, 1 a problem, 3 no
+    LAMMPS.
+
+    Args:
+        lammps: Path of an executable, or the word module for LAMMPS inside Python; the
+            lmp of this environment when left out.
+        model: An ML-IAP file to run; the shipped potential for MgO when left out.
+        explain: Explain an error instead: its text, or a log file. Exit code 1 if
+            nothing in it is known.
+        no_trial: Do not run the two atoms.
+        as_json: Write JSON instead of lines.
+    """
+    from lamplighter import lammps_commands
+
+    if explain is not None:
+        return lammps_commands.explain_errors(explain, as_json=as_json)
+    return lammps_commands.doctor(lammps, model, as_json=as_json, trial=not no_trial)
+
+
+@app.command
 def demo(*, output: Output = Path("demo-report")) -> int:
     """Walk the whole road once, on real data, in about ten minutes.
 

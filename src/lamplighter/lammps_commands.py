@@ -1,0 +1,51 @@
+"""What the commands about LAMMPS do: call the room, show what came back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lamplighter.console import info
+
+DONE = 0
+NOT_KNOWN = 1
+
+
+def doctor(
+    lammps: str | None, model: Path | None, *, as_json: bool, trial: bool
+) -> int:
+    """Show what a LAMMPS can run here; the exit code says whether all is well."""
+    from lamplighter.lammps_interface.doctor import examine
+
+    report = examine(lammps, model, trial=trial)
+    if as_json:
+        info(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        return report.exit_code
+    for one in report.findings:
+        info(f"{one.status:8} {one.subject}: {one.found}")
+        if one.do:
+            info(f"{'':8} -> {one.do}")
+    if report.command:
+        info("")
+        info(f"run with: {report.command}")
+        for line in report.pair_style.splitlines():
+            info(f"  script: {line}")
+    return report.exit_code
+
+
+def explain_errors(text_or_file: str, *, as_json: bool) -> int:
+    """Show what the errors in a text mean; exit code 1 if none is known."""
+    from lamplighter.lammps_interface.doctor.known_errors import explain_text, text_of
+
+    found = explain_text(text_of(text_or_file))
+    if as_json:
+        info(json.dumps([one.to_dict() for one in found], indent=2))
+        return DONE if found else NOT_KNOWN
+    for one in found:
+        info(f"{one.name}: {one.line}")
+        info(f"  cause: {one.cause}")
+        info(f"  cure:  {one.cure}")
+    if not found:
+        info("no known error in this text; give the whole output, traceback included")
+        return NOT_KNOWN
+    return DONE
