@@ -8,19 +8,22 @@ exact algebra.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from lamplighter.errors import ConfigError, explain
+from lamplighter.errors import ArtifactError, ConfigError, LamplighterError, explain
 from lamplighter.files import sha256_file
 from lamplighter.model.config import PotentialConfig
+from lamplighter.model.dispersion import D3Rule
 from lamplighter.model.heads import HeadSpec
+from lamplighter.model.inert import shown
 from lamplighter.model.mace_settings import read_settings
 from lamplighter.model.mace_source import Source
 from lamplighter.model.mace_weights import read_weights
@@ -28,7 +31,8 @@ from lamplighter.model.pickle_records import read_checkpoint
 from lamplighter.model.potential import Potential
 from lamplighter.model.select import belongs_to_elements
 
-HEAD_FIELDS = ("level_of_theory", "dispersion", "licence", "source", "elements")
+TEXT_FIELDS = {"level_of_theory", "dispersion", "licence", "source"}
+HEAD_FIELDS = (*sorted(TEXT_FIELDS), "elements")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +73,10 @@ def import_mace(
         UnsupportedModelError: a feature that is not known; the message names it.
         ConfigError: `heads` names a head or field that does not exist.
     """
-    source = Source(read_checkpoint(path))
-    config = read_settings(source)
-    state = read_weights(source, config)
-    source.check_all_taken()
-    numbers = [int(z) for z in source.tensors["atomic_numbers"].tolist()]
-    order = torch.tensor(sorted(range(len(numbers)), key=numbers.__getitem__))
-    state = {
-        name: value[order] if belongs_to_elements(name, config) else value
-        for name, value in state.items()
-    }
-    config = dataclasses.replace(config, heads=_described(config, heads or {}))
-    potential = Potential(config).double()
-    potential.load_state_dict(state)
-    potential.requires_grad_(requires_grad=False).eval()
+    root = read_checkpoint(path)
+    with _as_misfit(Path(path).name):
+        source = Source(root)
+        potential = _converted(source, heads or {})
     provenance = {
         "imported_from": Path(path).name,
         "sha256": sha256_file(path),
@@ -94,8 +88,43 @@ def import_mace(
         potential=potential,
         provenance=provenance,
         n_parameters=source.n_parameters,
-        notes=tuple(_notes(config)),
+        notes=tuple(_notes(potential.config)),
     )
+
+
+@contextlib.contextmanager
+def _as_misfit(name: str) -> Iterator[None]:
+    """Turn what odd content of a record raises into an `ArtifactError`."""
+    try:
+        yield
+    except LamplighterError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            explain(
+                f"{name} has the classes of mace-torch, but not their content",
+                got=f"{type(error).__name__}: {shown(str(error))}",
+                fix="copy the file again, or save the model with mace-torch 0.3.16",
+            )
+        ) from error
+
+
+def _converted(source: Source, heads: Mapping[str, Mapping[str, Any]]) -> Potential:
+    """Return the potential of a checkpoint."""
+    config = read_settings(source)
+    state = read_weights(source, config)
+    source.check_all_taken()
+    numbers = [int(z) for z in source.tensors["atomic_numbers"].tolist()]
+    order = torch.tensor(sorted(range(len(numbers)), key=numbers.__getitem__))
+    config = dataclasses.replace(config, heads=_described(config, heads))
+    potential = Potential(config).double()
+    potential.load_state_dict(
+        {
+            name: value[order] if belongs_to_elements(name, config) else value
+            for name, value in state.items()
+        }
+    )
+    return potential.requires_grad_(requires_grad=False).eval()
 
 
 def read_head_file(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
@@ -158,6 +187,15 @@ def _with_fields(spec: HeadSpec, fields: dict[str, Any]) -> HeadSpec:
             )
         energies = {e: v for e, v in spec.reference_energies.items() if e in elements}
         fields["reference_energies"] = energies
+    for name in TEXT_FIELDS & fields.keys():
+        if not isinstance(fields[name], str):
+            raise ConfigError(
+                explain(
+                    f"{name} of head {spec.name!r} is no text", got=repr(fields[name])
+                )
+            )
+    if fields.get("dispersion", "none") not in ("none", "included", "unknown"):
+        D3Rule.parse(fields["dispersion"])
     return dataclasses.replace(spec, **fields)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lamplighter.errors import UnsupportedModelError
 from lamplighter.model.heads import ConditionSpec
+from lamplighter.model.layers import INTERACTIONS
 from lamplighter.model.mace_source import Source, known, uniform, unsupported
 from lamplighter.model.pickle_records import Record, Reference
 
@@ -123,6 +124,7 @@ def read_products(source: Source, n_layers: int, n_elements: int) -> dict[str, A
         names = [n for n in source.tensors if n.startswith(f"{first}.U_matrix_")]
         correlation.append(len(names))
         sets.add(len(source.tensors[f"{first}.weights_max"]))
+        _check_product(source, t, len(names))
     if sets - {1, n_elements} or len(sets) > 1:
         raise UnsupportedModelError(
             unsupported(f"product weights for {sets} elements", "is not known")
@@ -136,6 +138,25 @@ def read_products(source: Source, n_layers: int, n_elements: int) -> dict[str, A
         "correlation": _joined(correlation),
         "product_weights": "shared" if sets == {1} else "by_element",
     }
+
+
+def _check_product(source: Source, t: int, correlation: int) -> None:
+    """Refuse a product whose degrees or skip connection are others than its layer's."""
+    path = f"products.{t}.symmetric_contractions.contractions"
+    for name in source.children(path):
+        powers = [n for n in source.tensors if n.startswith(f"{path}.{name}.U_matrix_")]
+        if len(powers) != correlation:
+            raise UnsupportedModelError(
+                unsupported(
+                    f"{path}.{name} with correlation {len(powers)}",
+                    f"differs from the {correlation} of degree 0",
+                )
+            )
+    kind = INTERACTIONS[INTERACTION_OF[source.module(f"interactions.{t}").name]]
+    if kind.skip != "none" and not source.get(f"products.{t}", "use_sc", default=True):
+        raise UnsupportedModelError(
+            unsupported(f"products.{t} with use_sc off", "leaves weights without use")
+        )
 
 
 def read_readouts(source: Source, n_layers: int) -> dict[str, Any]:
@@ -154,7 +175,12 @@ def read_readouts(source: Source, n_layers: int) -> dict[str, Any]:
         path = f"readouts.{len(kinds) - 1}"
         hidden = source.irreps(path, "hidden_irreps")
         units, degree = uniform(hidden, "hidden units of the readout")
-        n_heads = len(source.get("", "heads", default=["Default"]))
+        n_heads = len(source.head_names)
+        masked = source.get(path, "num_heads", default=1)
+        if masked != n_heads:
+            raise UnsupportedModelError(
+                unsupported(f"{path} for {masked} heads", f"is not for {n_heads} heads")
+            )
         if degree > 0 or units % n_heads:
             raise UnsupportedModelError(
                 unsupported(f"{hidden} hidden units", "is not one set for each head")
@@ -183,9 +209,9 @@ def readout_activation(source: Source, path: str) -> tuple[str, float]:
 
 def read_conditions(source: Source) -> dict[str, Any]:
     """Return the embedding inputs, such as total charge and spin."""
-    specs = source.get("", "embedding_specs", default=None) or {}
     if "joint_embedding" not in source.children(""):
         return {}
+    specs = source.get("joint_embedding", "specs")
     conditions = []
     for name, spec in specs.items():
         if spec.get("per") != "graph" or int(spec.get("in_dim", 1)) != 1:

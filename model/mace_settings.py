@@ -18,6 +18,7 @@ from lamplighter.errors import UnsupportedModelError
 from lamplighter.model import pickle_records as records
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.heads import HeadSpec
+from lamplighter.model.mace_constants import check_constants
 from lamplighter.model.mace_layers import (
     read_conditions,
     read_interactions,
@@ -47,6 +48,7 @@ def read_settings(source: Source) -> PotentialConfig:
         raise UnsupportedModelError(unsupported("use_so3", "has irreps without parity"))
     numbers = [int(z) for z in source.tensors["atomic_numbers"].tolist()]
     n_layers = len(source.children("interactions"))
+    check_constants(source)
     _check_couplings(source)
     settings: dict[str, Any] = {
         "elements": tuple(chemical_symbols[z] for z in sorted(numbers)),
@@ -80,7 +82,7 @@ def _check_couplings(source: Source) -> None:
 
 def read_heads(source: Source, numbers: list[int]) -> tuple[HeadSpec, ...]:
     """Return the heads with their E0, scale and shift."""
-    names = [str(name) for name in source.get("", "heads", default=["Default"])]
+    names = source.head_names
     table = source.tensors["atomic_energies_fn.atomic_energies"]
     energies = source.take("atomic_energies_fn.atomic_energies", table.numel()).reshape(
         -1, len(numbers)
@@ -88,7 +90,7 @@ def read_heads(source: Source, numbers: list[int]) -> tuple[HeadSpec, ...]:
     if len(energies) != len(names):
         raise UnsupportedModelError(
             unsupported(
-                f"E0 of {len(energies)} heads", f"does not fit the heads {names}"
+                f"E0 of {len(energies)} heads", f"does not fit the heads {list(names)}"
             )
         )
     per_head = {"scale": [1.0] * len(names), "shift": [0.0] * len(names)}
@@ -120,7 +122,11 @@ def _radial(source: Source, numbers: list[int]) -> dict[str, Any]:
     path = "radial_embedding"
     parts = source.children(path)
     cutoff = float(source.tensors["r_max"])
-    power = int(source.tensors[f"{path}.cutoff_fn.p"])
+    power = float(source.tensors[f"{path}.cutoff_fn.p"])
+    if not power.is_integer():
+        raise UnsupportedModelError(
+            unsupported(f"cutoff power {power}", "is no whole number")
+        )
     n_radial = int(source.get(path, "out_dim"))
     basis = known(parts["bessel_fn"], RADIAL_BASIS_OF, "the radial basis")
     _check_basis(source, basis, cutoff, n_radial)
@@ -137,7 +143,7 @@ def _radial(source: Source, numbers: list[int]) -> dict[str, Any]:
         _check_zbl(source, power, numbers)
     return {
         "cutoff": cutoff,
-        "cutoff_power": power,
+        "cutoff_power": int(power),
         "cutoff_inside": bool(source.get(path, "apply_cutoff", default=True)),
         "radial_basis": basis,
         "n_radial": n_radial,
@@ -156,12 +162,17 @@ def _check_basis(source: Source, basis: str, cutoff: float, n_radial: int) -> No
     elif basis == "gaussian":
         centers = torch.linspace(0.0, cutoff, n_radial, dtype=torch.float64)
         source.constant(f"{path}.gaussian_weights", centers)
+        width = float(source.get(path, "coeff"))
+        wanted = -0.5 * ((n_radial - 1) / cutoff) ** 2
+        if not math.isclose(width, wanted, rel_tol=2e-6):
+            why = f"differs from the usual {wanted}"
+            raise UnsupportedModelError(unsupported(f"{path}.coeff {width}", why))
     else:
         source.constant(f"{path}.n", counts[None])
     source.constant("radial_embedding.cutoff_fn.r_max", torch.tensor(cutoff))
 
 
-def _check_zbl(source: Source, power: int, numbers: list[int]) -> None:
+def _check_zbl(source: Source, power: float, numbers: list[int]) -> None:
     """Refuse a core repulsion that is not the usual one."""
     path = "pair_repulsion_fn"
     source.constant(f"{path}.c", torch.tensor([0.1818, 0.5099, 0.2802, 0.02817]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -18,6 +18,13 @@ Irreps = tuple[tuple[int, int, int], ...]
 _ABSENT = object()
 
 
+class _Tensors(dict[str, Tensor]):
+    """Tensors by name; one that is missing is refused by name."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise UnsupportedModelError(unsupported(f"no tensor {name}", "is missing"))
+
+
 class Source:
     """The modules and tensors of a checkpoint; notes which parameters were taken.
 
@@ -27,7 +34,7 @@ class Source:
     def __init__(self, root: Record) -> None:
         """Look into the record of a whole model."""
         self.root = root
-        self.tensors = records.module_tensors(root)
+        self.tensors = _Tensors(records.module_tensors(root))
         self.parameters = _parameter_names(root)
         self.taken: set[str] = set()
 
@@ -63,6 +70,12 @@ class Source:
             )
         return value
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Return the names of the heads; files without names have one."""
+        names = self.get("", "heads", default=None) or ["Default"]
+        return tuple(str(name) for name in names)
+
     def irreps(self, path: str, name: str) -> Irreps:
         """Return irreps that are saved as such or as text."""
         value = self.get(path, name)
@@ -74,8 +87,6 @@ class Source:
         Raises:
             UnsupportedModelError: there is none, or it has another number of entries.
         """
-        if name not in self.tensors:
-            raise UnsupportedModelError(unsupported(f"no tensor {name}", "is missing"))
         tensor = self.tensors[name].detach()
         self.taken.add(name)
         if tensor.numel() != math.prod(shape):

@@ -176,8 +176,8 @@ CONTRACTION = "products.0.symmetric_contractions.contractions.0"
         (
             "embedding-readout",
             attribute(
-                "",
-                "embedding_specs",
+                "joint_embedding",
+                "specs",
                 {"total_charge": {"type": "continuous", "per": "node", "emb_dim": 4}},
             ),
             "not one number per structure",
