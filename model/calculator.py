@@ -202,6 +202,7 @@ class Calculator(AseCalculator):
         super().calculate(  # type: ignore[no-untyped-call]
             atoms, list(properties), list(system_changes)
         )
+        self.results = {}  # those of another structure must not survive an error
         structure = cast("Atoms", self.atoms)
         refuse_stress_without_volume(structure, properties)
         self.results = ase_results(self.evaluate(structure))

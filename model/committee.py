@@ -133,6 +133,7 @@ class CommitteeCalculator(AseCalculator):
         super().calculate(  # type: ignore[no-untyped-call]
             atoms, list(properties), list(system_changes)
         )
+        self.results = {}  # those of another structure must not survive an error
         structure = cast("Atoms", self.atoms)
         refuse_stress_without_volume(structure, properties)
         found = [ase_results(one) for one in self.evaluate_members(structure)]

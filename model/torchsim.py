@@ -48,7 +48,9 @@ class LamplighterModel(ModelInterface):  # type: ignore[misc]
     float32. The sign of the stress is TorchSim's, which is ASE's (tension positive);
     systems that are not periodic in three directions have a stress of NaN. Charge and
     spin are read from ``charge`` and ``spin`` of the state, one number for each system,
-    where the potential depends on them. Neighbours are found by vesin on the processor.
+    where the potential depends on them; a spin of 0, which TorchSim writes for systems
+    that do not say, stands for the default multiplicity. Neighbours are found by vesin
+    on the processor.
     """
 
     def __init__(
@@ -181,19 +183,23 @@ def _structures(state: Any) -> list[Atoms]:
             positions=positions[system == k],
             cell=cell if pbc.any() else None,
             pbc=pbc,
-            info={name: float(values[k]) for name, values in info.items()},
+            info=info[k],
         )
         for k, cell in enumerate(cells)
     ]
 
 
-def _conditions(state: Any, n_systems: int) -> dict[str, Any]:
+def _conditions(state: Any, n_systems: int) -> list[dict[str, float]]:
     """Return charge and spin of each system, where the state has them."""
-    found = {}
+    found: list[dict[str, float]] = [{} for _ in range(n_systems)]
     for name in ("charge", "spin"):
         values = getattr(state, name, None)
-        if values is not None:
-            found[name] = torch.as_tensor(values).cpu().reshape(-1).expand(n_systems)
+        if values is None:
+            continue
+        numbers = torch.as_tensor(values).cpu().reshape(-1).expand(n_systems).tolist()
+        for info, number in zip(found, numbers, strict=True):
+            if name == "charge" or number != 0:  # multiplicities begin at 1
+                info[name] = float(number)
     return found
 
 

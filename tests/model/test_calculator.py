@@ -126,6 +126,19 @@ def test_charge_and_spin_of_info_are_never_stale(
         molecule.get_potential_energy()
 
 
+def test_results_do_not_survive_an_error(potential: Potential, molecule: Atoms) -> None:
+    calculator = Calculator(potential, "pbe")
+    molecule.calc = calculator
+    molecule.get_potential_energy()
+    broken = molecule.copy()
+    broken.positions[1] = broken.positions[0]
+    for _ in range(2):  # the second time ASE sees the structure that it saw last
+        with pytest.raises(DataError, match="same place"):
+            calculator.calculate(broken)
+        with pytest.raises(DataError, match="same place"):
+            calculator.get_property("energy", broken)
+
+
 def test_equal_info_does_not_calculate_again(
     charged: Potential, molecule: Atoms
 ) -> None:

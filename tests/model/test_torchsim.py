@@ -180,6 +180,20 @@ def test_charge_of_a_state(
     assert abs(float(after[1] - before[1])) > 1e-6
 
 
+def test_a_spin_of_zero_is_a_spin_that_nobody_said(
+    make_potential: Callable[..., Potential], systems: list[Atoms]
+) -> None:
+    """TorchSim writes 0 where a structure does not say; multiplicities begin at 1."""
+    spin = ConditionSpec(name="total_spin", kind="continuous", width=3, default=1.0)
+    potential = make_potential(conditions=(spin,))
+    state = _state([systems[0]] * 3)
+    object.__setattr__(state, "spin", torch.tensor([0.0, 1.0, 3.0]))
+    energy = LamplighterModel(potential, "pbe")(state)["energy"]
+    wanted = Calculator(potential, "pbe").evaluate(systems[0]).energy
+    assert energy[:2].tolist() == pytest.approx([wanted] * 2, abs=1e-10)
+    assert abs(float(energy[2]) - wanted) > 1e-6
+
+
 def test_refusals(metals: Potential, systems: list[Atoms]) -> None:
     with pytest.raises(ConfigError, match="a head must be named"):
         LamplighterModel(metals)
