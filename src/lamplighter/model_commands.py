@@ -50,8 +50,10 @@ def select(
     names = list(heads) or [spec.name for spec in header.config.heads]
     if len(set(names)) != len(names):
         raise ConfigError(explain("a head is named twice", got=" ".join(names)))
+    chosen = [header.config.head(name).reference_energies for name in names]
+    known = [e for e in header.config.elements if any(e in own for own in chosen)]
     potential = load_potential(file, dtype=header.dtype)
-    part = select_part(potential, names, list(elements) or header.config.elements)
+    part = select_part(potential, names, list(elements) or known)
     provenance = {
         **header.provenance,
         "selected_from": file.name,

@@ -74,6 +74,8 @@ def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
         ("pbe0: {licence: MIT}", "pbe0"),
         ("pbe: {license: MIT}", "license"),
         ("pbe: {elements: [Xe]}", "Xe"),
+        ("pbe: {dispersion: d3}", "d3bj:pbe"),
+        ("pbe: {dispersion: no}", "dispersion of head 'pbe' is no text"),
         ("- pbe", "does not describe heads"),
         ("pbe: [", "cannot be read"),
     ],
@@ -150,6 +152,16 @@ def test_select_keeps_the_numbers(heads3: Path, tmp_path: Path) -> None:
             atoms.calc = Calculator(file, name)
             energies.append(atoms.get_potential_energy())
         assert energies[0] == pytest.approx(energies[1], abs=1e-11)
+
+
+def test_select_of_a_head_keeps_the_elements_that_it_knows(tmp_path: Path) -> None:
+    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "m.safetensors"
+    heads = tmp_path / "heads.yaml"
+    heads.write_text("pbe: {elements: [Mg, O]}\n")
+    assert run("import", file, "-o", model, "--heads", heads) == 0
+    small = tmp_path / "small.safetensors"
+    assert run("select", model, "-o", small, "--heads", "pbe") == 0
+    assert read_header(small).config.elements == ("O", "Mg")
 
 
 @pytest.mark.parametrize(
