@@ -65,6 +65,7 @@ class Record:
         return f"<record of {shown(self.class_name)}>"
 
 
+_MAX_KEY: Final = 64
 _KEYS: Final = (str, int, float, complex, bytes, type(None), Record, Reference)
 
 
@@ -81,13 +82,15 @@ def kind_of(value: Any) -> str:
 
 
 def hashable(value: Any) -> Any:
-    """Return `value` if it may be a key: a plain value, or a flat tuple of these.
+    """Return `value` if it may be a key: a plain value, or a short flat tuple of these.
 
     Nested tuples are not admitted: shared parts make the time to hash them exponential.
 
     Raises:
         MalformedPickleError: it is something else.
     """
+    if isinstance(value, tuple) and len(value) > _MAX_KEY:
+        fail(f"a key of {len(value)} parts")
     for part in value if isinstance(value, tuple) else (value,):
         if not isinstance(part, _KEYS):
             fail(f"a key that is {kind_of(part)}")

@@ -35,6 +35,7 @@ Builder = Callable[[tuple[Any, ...]], Any]
 
 # A protocol-2 pickle names Python 2's modules.
 _RENAMED: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_SIZED: Final = (bytes, dict, frozenset, list, set, str, tuple)
 _IGNORED: Final = {"PROTO", "FRAME"}
 _LITERALS: Final = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"),
@@ -83,6 +84,7 @@ class PickleMachine:
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
+        self._copies_left = 0
 
     def run(self, pickled: bytes) -> Any:
         """Return the object that `pickled` describes.
@@ -108,6 +110,8 @@ class PickleMachine:
             ) from error
 
     def _run(self, pickled: bytes) -> Any:
+        # One long list, passed to calls again and again, would fill any memory.
+        self._copies_left = 4 * len(pickled) + 1_000_000
         for count, (opcode, argument) in enumerate(_steps(pickled)):
             if count >= MAX_STEPS:
                 fail(f"more than {MAX_STEPS} steps")
@@ -256,6 +260,9 @@ class PickleMachine:
     def _make(self, target: Any, args: Any) -> None:
         if not isinstance(target, Reference) or not isinstance(args, tuple):
             fail(f"a call of {kind_of(target)}")
+        self._copies_left -= sum(len(arg) for arg in args if isinstance(arg, _SIZED))
+        if self._copies_left < 0:
+            fail("calls with more content than the whole pickle")
         builder = self._builders.get((target.module, target.name))
         made = NotImplemented if builder is None else builder(args)
         if made is NotImplemented:

@@ -258,6 +258,21 @@ def test_too_many_steps(archive, monkeypatch: pytest.MonkeyPatch) -> None:
         read_archive(archive(b"]" * 10 + b"."))
 
 
+def test_one_long_list_does_not_fill_the_memory(archive) -> None:
+    """A list of 20,000 numbers, copied into 400 tuples: 8 million from 50 kB."""
+    long = b"(" + b"K\x01" * 20_000 + b"lq\x00"
+    copies = b"cbuiltins\ntuple\nh\x00\x85R"
+    assert len(read_archive(archive(b"(" + long + copies * 10 + b"l."))) == 11
+    with pytest.raises(ArtifactError, match="more content than the whole pickle"):
+        read_archive(archive(b"(" + long + copies * 400 + b"l."))
+
+
+def test_long_keys_are_refused(archive) -> None:
+    assert read_archive(archive(pickled({(1,) * 64: 2}))) == {(1,) * 64: 2}
+    with pytest.raises(ArtifactError, match="a key of 65 parts"):
+        read_archive(archive(pickled({(1,) * 65: 2})))
+
+
 def test_deep_values_are_no_problem(archive) -> None:
     deep = read_archive(archive(b")" + b"\x85" * 20_000 + b"."))
     assert isinstance(deep, tuple)
