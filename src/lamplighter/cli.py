@@ -172,14 +172,14 @@ def import_checkpoint(
 ) -> int:
     """Make a model file of a mace-torch checkpoint: the same numbers.
 
-    mace-torch is not needed, and nothing in the checkpoint is executed. What cannot be
-    imported is refused by name, and no file is written.
+    mace-torch is not needed, and nothing in the checkpoint is executed. What
+    cannot be imported is refused by name, and no file is written.
 
     Args:
         file: A .model file of mace-torch 0.3 (a whole model, as torch.save wrote it).
         output: The file to write, usually with the ending .safetensors.
-        heads: YAML file with what is known about each head: level_of_theory,
-            dispersion, licence, source, elements.
+        heads: YAML file with, for each head, any of
+            level_of_theory, dispersion, licence, source, elements.
         dtype: Precision of the stored weights.
     """
     from lamplighter import model_commands
