@@ -25,6 +25,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
 from lamplighter.errors import LamplighterError
+from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERNAL = 70
@@ -49,6 +50,7 @@ Json: TypeAlias = Annotated[bool, Parameter(name="--json")]
 Output: TypeAlias = Annotated[Path, Parameter(name=["--output", "-o"])]
 Engine: TypeAlias = Literal["ase", "lammps"]
 Dtype: TypeAlias = Literal["float32", "float64"]
+_DECK_OPTIONS = DeckOptions()
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -288,6 +290,63 @@ def doctor(
     if explain is not None:
         return lammps_commands.explain_errors(explain, as_json=as_json)
     return lammps_commands.doctor(lammps, model, as_json=as_json, trial=not no_trial)
+
+
+@app.command
+def lint(
+    script: Path,
+    data: Path | None = None,
+    /,
+    *,
+    model: Path | None = None,
+    var: Annotated[
+        list[tuple[str, str]] | None,
+        Parameter(name=["--var", "-var"], allow_leading_hyphen=True),
+    ] = None,
+    lmp: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
+    as_json: Json = False,
+) -> int:
+    """Check a LAMMPS script that uses an ML-IAP potential, without running it.
+
+    Finds what LAMMPS accepts in silence and what makes the numbers wrong, line by
+    line. The exit code is 1 if there is an error.
+
+    Args:
+        script: The input script; files that it includes are read as well.
+        data: The data file, where the script's read_data does not lead to it.
+        model: The ML-IAP file, where the script's pair_style does not lead to it.
+        var: A variable of the command line of lmp: --var NAME VALUE.
+        lmp: Other options of lmp: --lmp "-k on g 1 -sf kk".
+        as_json: Write JSON instead of text.
+    """
+    from lamplighter import commands
+
+    return commands.lint(script, data, model, var or [], lmp, as_json=as_json)
+
+
+@app.command
+def script(
+    kind: Kind,
+    structure: Path,
+    model: Path,
+    /,
+    *,
+    output: Output,
+    options: Annotated[DeckOptions, Parameter(name="*")] = _DECK_OPTIONS,
+) -> int:
+    """Write a deck that LAMMPS runs as it is: script, data file, model, README.
+
+    Args:
+        kind: What to run.
+        structure: One structure, in any format that ASE reads.
+        model: An ML-IAP file; it is copied into the folder.
+        output: The folder; it must be new or empty.
+        options: Temperature, steps and the like. An option that the kind does not use
+            is refused.
+    """
+    from lamplighter import lammps_commands
+
+    return lammps_commands.write_script(kind, structure, model, output, options)
 
 
 @app.command

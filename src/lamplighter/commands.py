@@ -99,6 +99,28 @@ def _head_name(model: Path, head: str | None) -> str:
     return config.heads[config.head_index(head)].name
 
 
+def lint(
+    script: Path,
+    data: Path | None,
+    model: Path | None,
+    variables: Sequence[tuple[str, str]],
+    options: str,
+    *,
+    as_json: bool,
+) -> int:
+    """Show what is wrong with a LAMMPS script."""
+    from lamplighter.lammps_interface import lint as linter
+    from lamplighter.lammps_interface.lint import report as view
+
+    words = [word for name, text in variables for word in ("-var", name, text)]
+    words += linter.split_options(options)
+    report = linter.lint(script, data, model=model, options=words)
+    lines = [_json(view.as_json(report))] if as_json else view.as_lines(report)
+    for line in lines:
+        info(line)
+    return DONE if report.ok else CHECK_FAILED
+
+
 def demo(output: Path) -> int:
     """Walk the whole road once."""
     from lamplighter.demo import run_demo
