@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamplighter.console import info
+
+if TYPE_CHECKING:
+    from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 DONE = 0
 NOT_KNOWN = 1
@@ -48,4 +52,18 @@ def explain_errors(text_or_file: str, *, as_json: bool) -> int:
     if not found:
         info("no known error in this text; give the whole output, traceback included")
         return NOT_KNOWN
+    return DONE
+
+
+def write_script(
+    kind: Kind, structure: Path, model: Path, folder: Path, options: DeckOptions
+) -> int:
+    """Write a deck; show its files and the command line that runs it."""
+    from lamplighter.lammps_interface.decks.write import write_deck
+
+    deck = write_deck(kind, structure, model, folder, options)
+    info(f"wrote {deck.folder}: {', '.join(deck.files)}")
+    for note in deck.notes:
+        info(f"note: {note}")
+    info(f"run it there: {deck.command}")
     return DONE
