@@ -52,9 +52,9 @@ def convert(
         out: the file to write, by custom ``*.pt``.
         dtype: ``"float64"`` or ``"float32"``, the precision of the evaluation; energies
             are summed in float64 either way.
-        conditions: ``total_charge`` and ``total_spin`` of the system, for a potential
-            that depends on them; they are fixed in the file. Those that are not given
-            are 0 and 1.
+        conditions: ``total_charge``, ``total_spin`` and the like of the system, for a
+            potential that depends on them; they are fixed in the file. Charge and spin
+            are 0 and 1 if not given.
 
     Returns:
         The path of the file written.
@@ -71,7 +71,7 @@ def convert(
     _check_request(Path(out), elements, dtype)
     source = load_potential(model_path, dtype="float64")
     fixed = {
-        one.name: (conditions or {}).get(one.name, one.default)
+        one.name: one.check((conditions or {}).get(one.name))
         for one in source.config.conditions
     }
     source = fix_conditions(source, conditions or {})

@@ -70,7 +70,7 @@ class ConditionSpec:
         n_classes: rows of the table (categorical).
         offset: added to the value to give the row (categorical).
         bias: whether the layers of the network have biases (continuous).
-        default: value of a structure that does not say.
+        default: value of a structure that does not say; None: it has to.
     """
 
     name: str
@@ -79,7 +79,7 @@ class ConditionSpec:
     n_classes: int = 0
     offset: int = 0
     bias: bool = True
-    default: float = 0.0
+    default: float | None = 0.0
 
     def __post_init__(self) -> None:
         good = self.kind in ("categorical", "continuous") and self.width > 0
@@ -96,12 +96,22 @@ class ConditionSpec:
                 explain(f"condition {self.name!r} has no class", got=self.n_classes)
             )
 
-    def check(self, value: float) -> float:
-        """Return `value`.
+    def check(self, given: float | None) -> float:
+        """Return `given`, or the default for None.
 
         Raises:
-            ConfigError: not finite, or of no class of a categorical condition.
+            ConfigError: no value and no default, not finite, or of no class of a
+                categorical condition.
         """
+        value = self.default if given is None else given
+        if value is None:
+            raise ConfigError(
+                explain(
+                    f"the potential depends on {self.name}, which is not given",
+                    wanted=f"a value in atoms.info[{self.name!r}], or --condition."
+                    f"{self.name} when converting",
+                )
+            )
         row = value + self.offset
         known = self.kind != "categorical" or (
             float(row).is_integer() and 0 <= row < self.n_classes

@@ -17,6 +17,8 @@ INTERACTION_OF = {
     "RealAgnosticDensityResidualInteractionBlock": "density_residual",
     "RealAgnosticResidualNonLinearInteractionBlock": "nonlinear_residual",
 }
+DEFAULT_OF = {"total_charge": 0.0, "total_spin": 1.0}
+"""Neutral singlets; every other condition has to be given."""
 READOUT_OF = {
     "LinearReadoutBlock": "linear",
     "NonLinearReadoutBlock": "mlp",
@@ -228,7 +230,7 @@ def read_conditions(source: Source) -> dict[str, Any]:
                 n_classes=int(spec.get("num_classes", 0)),
                 offset=int(spec.get("offset", 0)),
                 bias=bool(spec.get("use_bias", True)),
-                default=1.0 if name == "total_spin" else 0.0,
+                default=DEFAULT_OF.get(str(name)),
             )
         )
     return {

@@ -114,8 +114,9 @@ def structure_conditions(atoms: Atoms, config: PotentialConfig) -> Tensor:
     values = []
     for spec in config.conditions:
         short = spec.name.removeprefix("total_")
-        given: Any = atoms.info.get(spec.name, atoms.info.get(short, spec.default))
-        values.append(spec.check(_number(given, spec.name)))
+        key = spec.name if spec.name in atoms.info else short
+        given = _number(atoms.info[key], spec.name) if key in atoms.info else None
+        values.append(spec.check(given))
     return torch.tensor([values], dtype=torch.float64).reshape(1, len(values))
 
 

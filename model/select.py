@@ -108,7 +108,7 @@ def fix_conditions(potential: Potential, values: Mapping[str, float]) -> Potenti
         )
     if not names:
         return potential
-    row = [s.check(values.get(s.name, s.default)) for s in config.conditions]
+    row = [s.check(values.get(s.name)) for s in config.conditions]
     start = potential.embedding.new_tensor([row])
     with torch.no_grad():
         embedding = potential.embedding + potential.conditions(start)

@@ -237,6 +237,7 @@ def convert(
     dtype: Dtype = "float64",
     charge: int | None = None,
     spin: int | None = None,
+    condition: dict[str, float] | None = None,
 ) -> int:
     """Write the ML-IAP file that LAMMPS reads: one head, some elements.
 
@@ -251,11 +252,13 @@ def convert(
         dtype: Precision of the evaluation in LAMMPS.
         charge: Total charge in e, for a potential that depends on it; 0 if left out.
         spin: Multiplicity 2S + 1, for a potential that depends on it; 1 if left out.
+        condition: Any other number that the potential depends on, by its name.
     """
     from lamplighter import commands
 
     given = {"total_charge": charge, "total_spin": spin}
     conditions = {name: float(n) for name, n in given.items() if n is not None}
+    conditions |= condition or {}
     return commands.convert(
         model, head, elements, output, dtype=dtype, conditions=conditions
     )

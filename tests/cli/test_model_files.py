@@ -13,7 +13,15 @@ from ase import Atoms
 from torch import nn
 
 from lamplighter import cli
-from lamplighter.model import Calculator, read_header
+from lamplighter.model import (
+    Calculator,
+    ConditionSpec,
+    HeadSpec,
+    Potential,
+    PotentialConfig,
+    read_header,
+    save_potential,
+)
 
 FIXTURES = Path(__file__).parents[1] / "oracle" / "fixtures"
 
@@ -200,3 +208,32 @@ def test_charge_and_spin_are_fixed_for_lammps(
     assert facts["conditions"] == {"total_charge": 1.0, "total_spin": 2.0}
     assert run(*words, "--charge", "99") == 2
     assert "whole number" in capfd.readouterr().err
+
+
+def test_another_condition_has_to_be_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, out = tmp_path / "m.safetensors", tmp_path / "m.pt"
+    heat = ConditionSpec(name="elec_temp", kind="continuous", width=2, default=None)
+    head = HeadSpec(name="pbe", level_of_theory="PBE", reference_energies={"O": -2.0})
+    config = PotentialConfig(
+        elements=("O",),
+        heads=(head,),
+        channels=2,
+        edge_channels=2,
+        l_max=1,
+        radial_hidden=(4,),
+        density_hidden=(4,),
+        conditions=(heat,),
+    )
+    torch.manual_seed(0)
+    save_potential(Potential(config), model)
+    words = ("convert", model, "--elements", "O", "-o", out)
+    assert run(*words) == 2
+    assert "depends on elec_temp" in capfd.readouterr().err
+    assert not out.exists()
+    assert run(*words, "--condition.elec_temp", "0.3") == 0
+    capfd.readouterr()
+    assert run("inspect", out, "--json") == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert facts["conditions"] == {"elec_temp": 0.3}

@@ -165,6 +165,17 @@ def test_unknown_charges_are_refused(
         spin.check(float("nan"))
 
 
+def test_a_condition_without_default_has_to_be_given(
+    make_config: Callable[..., PotentialConfig],
+) -> None:
+    heat = ConditionSpec(name="elec_temp", kind="continuous", width=2, default=None)
+    config = make_config(conditions=(heat,))
+    with pytest.raises(ConfigError, match="depends on elec_temp, which is not given"):
+        graph_from_atoms(Atoms("H"), config, "pbe")
+    graph = graph_from_atoms(Atoms("H", info={"elec_temp": 300.0}), config, "pbe")
+    assert graph.conditions.tolist() == [[300.0]]
+
+
 def test_charge_comes_from_the_structure(
     make_config: Callable[..., PotentialConfig],
 ) -> None:

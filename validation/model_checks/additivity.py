@@ -169,8 +169,8 @@ def check_batch(subject: Subject) -> list[CheckRecord]:
 def _other_conditions(potential: Potential) -> dict[str, float]:
     """Return a charge or a spin that is not the default, where there is a choice."""
     return {
-        spec.name: spec.default + 1.0
+        spec.name: (spec.default or 0.0) + 1.0
         for spec in potential.config.conditions
         if spec.kind == "continuous"
-        or spec.default + spec.offset + 1.0 < spec.n_classes
+        or (spec.default or 0.0) + spec.offset + 1.0 < spec.n_classes
     }
