@@ -19,13 +19,20 @@ def mass(state: State, command: Command) -> None:
         state.masses[one] = Setting(value, command.where)
 
 
+def region(state: State, command: Command) -> None:
+    """Take in the style of a region, which a box may be made from."""
+    if len(command.args) > 1 and command.sure:
+        state.regions[command.args[0]] = command.args[1]
+
+
 def create_box(state: State, command: Command) -> None:
     """Take in a new box and its number of types."""
     count = command.args[0]
     known = is_known(command, count) and count.isascii() and count.isdigit()
     state.ntypes = int(count) if known and len(count) < 6 else None
     state.box = command.where
-    state.triclinic = None
+    region = state.regions.get(command.args[1]) if len(command.args) > 1 else None
+    state.triclinic = {"prism": True, "block": False}.get(region or "")
     if any(word.startswith(("bond/types", "extra/bond")) for word in command.args):
         state.bonds = state.bonds or None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from lamplighter.arrays import Floats
 from lamplighter.errors import DataError, explain
 
 _MOST_ATOMS: Final = 300_000
+_LONGEST: Final = 1e8
 _MOST_BYTES: Final = 1_000_000_000
 _COUNT: Final = re.compile(r"^\s*(\d+)\s+(atoms|bonds|atom types)\s*$")
 _BOUNDS: Final = re.compile(r"^\s*(\S+)\s+(\S+)\s+([xyz])lo\s+\3hi\s*$")
@@ -172,20 +174,25 @@ def _read_header(data: DataFile, line: str) -> None:
         if len(match[1]) < 12:
             data.counts[match[2]] = int(match[1])
         return
+    bounds, tilt = _BOUNDS.match(line), _TILT.match(line)
+    data.triclinic = bool(tilt or _GENERAL.match(line)) or data.triclinic
+    match = bounds or tilt
+    numbers = _finite(match.groups()[: 2 if bounds else 3]) if match else []
+    if bounds and numbers:
+        axis = "xyz".index(bounds[3])
+        data.lo[axis] = numbers[0]
+        data.cell[axis, axis] = numbers[1] - numbers[0]
+    elif tilt and numbers:
+        data.cell[1, 0], data.cell[2, 0], data.cell[2, 1] = numbers
+
+
+def _finite(words: Sequence[str]) -> list[float]:
+    """Return lengths of a header; none of them if one is no sensible number."""
     try:
-        if match := _BOUNDS.match(line):
-            axis = "xyz".index(match[3])
-            data.lo[axis] = float(match[1])
-            data.cell[axis, axis] = float(match[2]) - float(match[1])
-        elif match := _TILT.match(line):
-            data.triclinic = True
-            data.cell[1, 0], data.cell[2, 0], data.cell[2, 1] = map(
-                float, match.groups()
-            )
-        elif _GENERAL.match(line):
-            data.triclinic = True
+        numbers = [float(word) for word in words]
     except ValueError:
-        return
+        return []
+    return numbers if all(abs(x) < _LONGEST for x in numbers) else []
 
 
 def _read_row(data: DataFile, section: str, words: list[str], comment: str) -> None:

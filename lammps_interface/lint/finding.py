@@ -112,8 +112,8 @@ WHY: Final[dict[str, str]] = {
     "atoms without their surroundings.",
     "gcmc": "Trial moves exclude atoms from the neighbour list; an atom that is still "
     "counted with its reference energy makes acceptance wrong.",
-    "ghost-shell": "With FLAG 1 features of ghost atoms need neighbours up to n_layers "
-    "times the cutoff; with a thinner shell they are wrong, silently.",
+    "ghost-shell": "A LAMMPS whose ML-IAP has no exchange computes features of ghosts "
+    "itself, silently wrong with a thinner shell; elsewhere FLAG 1 is only slower.",
     # dynamics
     "no-integrator": "Without a time integrator atoms do not move.",
     "double-integration": "Atoms that two fixes integrate move twice per step.",

@@ -19,7 +19,7 @@ from lamplighter.lammps_interface.lint.values import changed, is_known, number
 
 _BONDED_STYLES: Final = frozenset({"bond", "angle", "molecular", "full", "template"})
 _AFTER_BOX: Final = frozenset({"pair_coeff", "mass", "velocity", "bond_coeff"})
-_BEFORE_BOX: Final = frozenset({"units", "atom_style", "boundary", "newton"})
+_BEFORE_BOX: Final = frozenset({"units", "atom_style", "boundary"})
 _SPECIAL: Final = {
     "amber": (0.0, 0.0, 0.5, 0.0, 0.0, 5.0 / 6.0),
     "charmm": (0.0,) * 6,
@@ -46,7 +46,6 @@ def apply(state: State, command: Command) -> None:
 def _note_order(state: State, command: Command) -> None:
     too_early = command.name in _AFTER_BOX and state.box is None
     too_late = command.name in _BEFORE_BOX and state.box is not None
-    # `newton` and `boundary` in a script that began with read_restart are such cases.
     if (too_early or too_late) and command.sure:
         state.early.append(command)
 
@@ -248,6 +247,7 @@ _HANDLERS: Final[dict[str, Callable[[State, Command], None]]] = {
     "pair_coeff": _pair_coeff,
     "pair_modify": _append("pair_modify"),
     "mass": boxes.mass,
+    "region": boxes.region,
     "create_box": boxes.create_box,
     "read_data": boxes.read_data,
     "read_restart": boxes.read_restart,

@@ -126,7 +126,7 @@ def parse_pair_style(args: Sequence[str], where: Where, *, sure: bool) -> PairSt
     if name == "hybrid/scaled":
         # The factor of the next style stands before its name.
         for group in groups[:-1]:
-            del group[1:][-1:]
+            group[1:] = group[1:-1]
     counts = [group[0] for group in groups]
     styles = tuple(
         SubStyle(

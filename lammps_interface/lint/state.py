@@ -78,6 +78,7 @@ class State:
     box: Where | None = None
     ntypes: int | None = None
     triclinic: bool | None = None
+    regions: dict[str, str] = field(default_factory=dict)
     replicated: bool = False
     data: DataFile | None = None
     data_where: Where | None = None

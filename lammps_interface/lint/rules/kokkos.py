@@ -18,7 +18,7 @@ def suffix(view: View) -> Iterator[Finding]:
         state.kokkos is None and state.suffix is not None and state.suffix.value == "kk"
     ):
         what = "the suffix kk without Kokkos switched on"
-        yield error("kokkos-suffix", state.suffix.where, what, "-k on g 1 -sf kk")
+        yield warning("kokkos-suffix", state.suffix.where, what, "-k on g 1 -sf kk")
 
 
 def communication(view: View) -> Iterator[Finding]:

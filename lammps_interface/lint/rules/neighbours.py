@@ -131,7 +131,7 @@ def ghost_shell(view: View) -> Iterator[Finding]:
             f"ghosts reach {reach:g} Å, and {header.n_layers} layers need {needed:g} Å"
         )
         fix = f"comm_modify cutoff {needed:g}, or FLAG 0"
-        yield view.sure(error("ghost-shell", view.place(setting), what, fix))
+        yield warning("ghost-shell", view.place(setting), what, fix)
 
 
 RULES = (

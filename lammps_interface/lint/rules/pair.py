@@ -51,7 +51,7 @@ def pair_coeff(view: View) -> Iterator[Finding]:
             got = (*coeff.args[2:3], "nothing")[0]
             what = f"pair_coeff names no sub-style of {view.pair.hybrid}: {got!r}"
             yield error("pair-coeff", coeff.where, what, example)
-    if not view.state.coeffs or not mine:
+    if not mine and all(coeff.style is not None for coeff in view.state.coeffs):
         what = "the potential has no pair_coeff command"
         yield error("pair-coeff", view.pair.where, what, example)
     unused = [
@@ -119,26 +119,31 @@ def hybrid(view: View) -> Iterator[Finding]:
     table = assignments(view.pair, view.state.coeffs, ntypes)
     if table is None or not names:
         return
-    for i in range(1, ntypes + 1):
-        for j in range(i, ntypes + 1):
-            if (i, j) in table or (
-                (i, i) in table and table.get((i, i)) == table.get((j, j))
-            ):
-                continue
-            ours = "NULL" not in {names[i - 1], names[j - 1]}
-            same = (i, i) in table and (j, j) in table and not _mixes(table, i, j)
-            if i == j or ours or same:
-                what = f"types {i} and {j} have no pair style"
-                fix = f"pair_coeff {i} {j} STYLE ..., or pair_coeff {i} {j} none"
-                yield error("hybrid-null", view.state.coeffs[-1].where, what, fix)
-                return
+    last = view.state.coeffs[-1].where
+    pairs = [(i, j) for i in range(1, ntypes + 1) for j in range(i, ntypes + 1)]
+    bare = next((pair for pair in pairs if not _has_style(table, *pair)), None)
+    if bare is not None:
+        what = f"types {bare[0]} and {bare[1]} have no pair style"
+        fix = f"pair_coeff {bare[0]} {bare[1]} STYLE ..., or ... none"
+        yield error("hybrid-null", last, what, fix)
+        return
     yield from _lost_pairs(view, names, table)
+    used = {style for styles in table.values() for style, _ in styles}
+    given = {coeff.style for coeff in view.state.coeffs}
+    for style in view.pair.styles:
+        if style in given and style not in used:
+            what = (
+                f"later pair_coeff commands leave no pair to the sub-style {style.name}"
+            )
+            yield error("pair-coeff", last, what, "pair_style hybrid/overlay")
 
 
-def _mixes(table: Assignment, i: int, j: int) -> bool:
-    """Whether LAMMPS mixes the pair (i, j): both types have the very same styles."""
-    first = [style for style, _ in table[i, i]]
-    return first == [style for style, _ in table[j, j]]
+def _has_style(table: Assignment, i: int, j: int) -> bool:
+    """Whether a pair of types has styles, or LAMMPS mixes them from equal ones."""
+    if (i, j) in table:
+        return True
+    own, other = table.get((i, i)), table.get((j, j))
+    return bool(own and other and [x for x, _ in own] == [x for x, _ in other])
 
 
 def _lost_pairs(

@@ -64,7 +64,7 @@ def newton(view: View) -> Iterator[Finding]:
 def order(view: View) -> Iterator[Finding]:
     """Commands on the wrong side of the box."""
     for command in view.state.early:
-        if command.name in {"units", "atom_style", "boundary", "newton"}:
+        if command.name in {"units", "atom_style", "boundary"}:
             what = f"{command.name} after the box is made"
             fix = f"move {command.name} before read_data, create_box or read_restart"
         else:
