@@ -59,7 +59,7 @@ def in_a_box(atoms: Atoms, *, margin: float = 5.0) -> Atoms:
     Periodic directions keep their cell; atoms are moved into it. Along others the cell
     ends `margin` Å beyond the outermost atoms.
     """
-    boxed = atoms.copy()
+    boxed: Atoms = atoms.copy()
     boxed.calc = None
     boxed.wrap()
     free = [i for i in range(3) if not atoms.pbc[i]]

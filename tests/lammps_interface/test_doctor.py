@@ -278,8 +278,8 @@ def test_launchers_and_their_families():
     [
         ("/usr", "/usr", "system"),
         ("/v", "/usr", "venv on system"),
-        ("/v", "/home/me/.pyenv/versions/3.11.7", "venv on pyenv"),
-        ("/v", "/home/me/.local/share/uv/python/cpython-3.12", "venv on uv"),
+        ("/v", "/opt/.pyenv/versions/3.11.7", "venv on pyenv"),
+        ("/v", "/srv/share/uv/python/cpython-3.12", "venv on uv"),
     ],
 )
 def test_kinds_of_python(prefix, base, kind):
