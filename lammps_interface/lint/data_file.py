@@ -113,7 +113,7 @@ class DataFile:
     def gaps(self, style: str) -> Floats | None:
         """Return the widest empty slab along each lattice vector in Å."""
         positions = self.column("x", style)
-        if positions is None or self.volume <= 0:
+        if positions is None or self.volume < 1e-3:
             return None
         scaled = np.sort(
             np.mod((positions - self.lo) @ np.linalg.inv(self.cell), 1.0), axis=0

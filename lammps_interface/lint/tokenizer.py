@@ -13,6 +13,7 @@ from lamplighter.lammps_interface.lint.source import (
     comment_start,
 )
 
+_LONGEST: Final = 100_000
 _FORMAT: Final = re.compile(r"%[0-9 ]*\.[0-9]+[efgEFG]$")
 
 
@@ -90,7 +91,7 @@ def substitute(
         ScriptSyntaxError: a bracket is not closed, or a format that LAMMPS refuses.
     """
     out: list[str] = []
-    at = 0
+    at = size = 0
     while at < len(text):
         character = text[at]
         if character in "\"'":
@@ -106,6 +107,9 @@ def substitute(
             value, end = _reference(text, at, variable, immediate)
             if value is None:
                 value = "".join(text[at:end].split())
+            size += len(value)
+            if size > _LONGEST:
+                raise ScriptSyntaxError(explain("variables make a line too long"))
             out.append(value)
         at = end
     return "".join(out)
@@ -155,5 +159,6 @@ def _immediate(formula: str, evaluate: Callable[[str], float | None]) -> str | N
         return None
     # Wide formats would only add blanks, and precision is bounded by a double's.
     width, _, rest = style[1:].partition(".")
-    digits = min(int(rest[:-1]), 30)
-    return f"%{min(int(width.strip() or 0), 99)}.{digits}{rest[-1]}" % value
+    digits = min(int(rest[:-1][:3]), 30)
+    blanks = min(int(width.replace(" ", "")[:3] or 0), 99)
+    return f"%{blanks}.{digits}{rest[-1]}" % value

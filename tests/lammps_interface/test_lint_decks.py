@@ -143,6 +143,10 @@ compute m all reduce sum c_c[1]
 thermo_style custom step c_m
 run 0"""
 LOUD = {
+    "units": (
+        HEAD.replace("units metal", "units real") + POTENTIAL + "run 0",
+        "'units metal' is needed",
+    ),
     "tri": ("fix 1 all npt temp 300 300 0.1 tri 0 0 1\nrun 0", "non-triclinic"),
     "late": ("boundary p p p\nrun 0", "after simulation box"),
     "centroid": (CENTROID, "centroid/stress/atom"),
@@ -166,7 +170,7 @@ SILENT = {
 def test_errors_are_those_of_lammps(lmp, tmp_path, case):
     command, words = LOUD[case]
     script = f"variable model index {EXAMPLE / 'mgo-pbe.pt'}\n"
-    script += HEAD + POTENTIAL + command + "\n"
+    script += (command if "units" in command else HEAD + POTENTIAL + command) + "\n"
     outcome = lmp(script)
     assert outcome.status == 1
     assert words in outcome.text

@@ -128,6 +128,12 @@ y ${a}
     assert read("variable a equal v_b\nvariable b equal v_a\nx ${a}") == ["3: x ${a}"]
 
 
+def test_variables_that_grow_without_end_are_refused(read):
+    text = "variable x string ab\n" + "variable x string $x$x\n" * 40
+    assert {line.split()[1] for line in read(text)} == {"syntax"}
+    assert read("x $(2:%1 2.3f) $(2:%.9999999f)")[0].startswith("1: x 2.000 2.0")
+
+
 def test_branches(read):
     text = """variable a index 2
 if "${a} == 2" then "x 1" 'x 2' else "x 3"
@@ -347,6 +353,9 @@ def test_any_text_gives_a_report_or_an_error_of_ours(tmp_path, text, tail):
 
 NUMBERS = st.sampled_from(
     [
+        "--5",
+        "²",
+        "1e-150",
         "0",
         "1",
         "2",

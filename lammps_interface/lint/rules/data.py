@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -25,6 +26,7 @@ _ISOTOPES: Final = {
     "B": (10.013, 11.009),
     "C": (12.0, 13.003),
 }
+_NOT_POSITIVE: Final = re.compile(r"(-\d+|0+)$")
 _POINT_MASS: Final = frozenset({"sphere", "ellipsoid", "body", "line", "tri", "hybrid"})
 
 
@@ -110,7 +112,7 @@ def atoms(view: View) -> Iterator[Finding]:
     if twice:
         what = f"the atom ID {twice[0]} comes {ids[twice[0]]} times"
         yield error("data-atoms", where, what, "give each atom an ID of its own")
-    if any(row[0].lstrip("-").isdigit() and int(row[0][:20]) <= 0 for row in data.rows):
+    if any(_NOT_POSITIVE.match(row[0]) for row in data.rows):
         what = "an atom ID is not positive"
         yield error("data-atoms", where, what, "number atoms from 1")
     style = view.state.atom_style
