@@ -19,13 +19,15 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
+from lamplighter.cli_lammps import doctor, lint, script
+from lamplighter.cli_types import Dtype, Json, Output
+from lamplighter.cli_validate import validate
 from lamplighter.errors import LamplighterError
-from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERNAL = 70
@@ -40,17 +42,9 @@ app = App(
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative=()),
 )
-validate = App(
-    name="validate",
-    help="What a potential is worth: the same properties through ASE and LAMMPS.",
-)
 app.command(validate)
-
-Json: TypeAlias = Annotated[bool, Parameter(name="--json")]
-Output: TypeAlias = Annotated[Path, Parameter(name=["--output", "-o"])]
-Engine: TypeAlias = Literal["ase", "lammps"]
-Dtype: TypeAlias = Literal["float32", "float64"]
-_DECK_OPTIONS = DeckOptions()
+for _command in (doctor, lint, script):
+    app.command(_command)
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -265,94 +259,6 @@ def convert(
 
 
 @app.command
-def doctor(
-    lammps: str | None = None,
-    /,
-    *,
-    model: Path | None = None,
-    explain: str | None = None,
-    no_trial: bool = False,
-    as_json: Json = False,
-) -> int:
-    """Look at a LAMMPS: what runs here, what does not, and the command line to use.
-
-    Runs two atoms on one rank and on two. Exit codes: 0 all well, 1 a problem, 3 no
-    LAMMPS.
-
-    Args:
-        lammps: Path of an executable, or the word module for LAMMPS inside Python; the
-            lmp of this environment when left out.
-        model: An ML-IAP file to run; the shipped potential for MgO when left out.
-        explain: Explain an error instead: its text, or a log file. Exit code 1 if
-            nothing in it is known.
-        no_trial: Do not run the two atoms.
-        as_json: Write JSON instead of lines.
-    """
-    from lamplighter import lammps_commands
-
-    if explain is not None:
-        return lammps_commands.explain_errors(explain, as_json=as_json)
-    return lammps_commands.doctor(lammps, model, as_json=as_json, trial=not no_trial)
-
-
-@app.command
-def lint(
-    script: Path,
-    data: Path | None = None,
-    /,
-    *,
-    model: Path | None = None,
-    var: Annotated[
-        list[tuple[str, str]] | None,
-        Parameter(name=["--var", "-var"], allow_leading_hyphen=True),
-    ] = None,
-    lmp: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
-    as_json: Json = False,
-) -> int:
-    """Check a LAMMPS script that uses an ML-IAP potential, without running it.
-
-    Finds what LAMMPS accepts in silence and what makes the numbers wrong, line by
-    line. The exit code is 1 if there is an error.
-
-    Args:
-        script: The input script; files that it includes are read as well.
-        data: The data file, where the script's read_data does not lead to it.
-        model: The ML-IAP file, where the script's pair_style does not lead to it.
-        var: A variable of the command line of lmp: --var NAME VALUE.
-        lmp: Other options of lmp: --lmp "-k on g 1 -sf kk".
-        as_json: Write JSON instead of text.
-    """
-    from lamplighter import commands
-
-    return commands.lint(script, data, model, var or [], lmp, as_json=as_json)
-
-
-@app.command
-def script(
-    kind: Kind,
-    structure: Path,
-    model: Path,
-    /,
-    *,
-    output: Output,
-    options: Annotated[DeckOptions, Parameter(name="*")] = _DECK_OPTIONS,
-) -> int:
-    """Write a deck that LAMMPS runs as it is: script, data file, model, README.
-
-    Args:
-        kind: What to run.
-        structure: One structure, in any format that ASE reads.
-        model: An ML-IAP file; it is copied into the folder.
-        output: The folder; it must be new or empty.
-        options: Temperature, steps and the like. An option that the kind does not use
-            is refused.
-    """
-    from lamplighter import lammps_commands
-
-    return lammps_commands.write_script(kind, structure, model, output, options)
-
-
-@app.command
 def demo(*, output: Output = Path("demo-report")) -> int:
     """Walk the whole road once, on real data, in about ten minutes.
 
@@ -365,107 +271,3 @@ def demo(*, output: Output = Path("demo-report")) -> int:
     from lamplighter import commands
 
     return commands.demo(output)
-
-
-@validate.command(name="run")
-def validate_run(suite: Path, /, *, output: Output = Path("validation-report")) -> int:
-    """Every property of a suite, compared with references, as a report.
-
-    Finished parts are kept: the same command goes on where it stopped.
-
-    Args:
-        suite: YAML file that names the potential, the materials, the properties.
-        output: Folder for the results and the report.
-    """
-    from lamplighter import commands
-
-    return commands.validate_suite(suite, output)
-
-
-@validate.command
-def parity(
-    model: Path,
-    structures: list[Path],
-    /,
-    *,
-    head: str | None = None,
-    ranks: int = 1,
-    as_json: Json = False,
-) -> int:
-    """Energies, forces and stresses in LAMMPS against those in ASE.
-
-    Args:
-        model: A potential (safetensors).
-        structures: Files with structures, in any format that ASE reads.
-        head: The head to use; may be left out when there is only one.
-        ranks: MPI ranks of LAMMPS.
-        as_json: Write JSON instead of a table.
-    """
-    from lamplighter import commands
-
-    return commands.parity(model, structures, head, ranks=ranks, as_json=as_json)
-
-
-@validate.command(name="model")
-def validate_model(
-    file: Path,
-    /,
-    *,
-    head: str | None = None,
-    elements: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    dtype: Dtype = "float64",
-    device: str = "cpu",
-    json: Path | None = None,
-) -> int:
-    """Physical checks without reference data: symmetry, smoothness, locality.
-
-    Args:
-        file: A potential (safetensors).
-        head: The head to check; may be left out when there is only one.
-        elements: What the test structures are made of: --elements Mg O. At most four
-            of the head's elements when left out.
-        dtype: Precision of the evaluation; the tolerances follow it.
-        device: Where to compute, as torch names it.
-        json: Also write every record into this file.
-    """
-    from lamplighter import commands
-
-    return commands.check_model(
-        file, head, elements, dtype=dtype, device=device, output=json
-    )
-
-
-def _property_command(name: str, text: str) -> None:
-    """Add `lamplighter validate NAME`: one property of one structure."""
-
-    def command(
-        model: Path,
-        structure: Path,
-        /,
-        *,
-        head: str | None = None,
-        engine: Engine = "ase",
-        as_json: Json = False,
-    ) -> int:
-        from lamplighter import commands
-
-        return commands.compute_property(
-            name, model, structure, head, engine=engine, as_json=as_json
-        )
-
-    command.__doc__ = f"""{text}
-
-    Args:
-        model: A potential (safetensors).
-        structure: One structure, in any format that ASE reads.
-        head: The head to use; may be left out when there is only one.
-        engine: The code that computes energies, forces and stresses.
-        as_json: Write JSON instead of a table.
-    """
-    validate.command(command, name=name)
-
-
-_property_command("bulk", "Relaxed lattice constant, energy and bulk modulus.")
-_property_command("elastic", "Elastic constants with clamped and relaxed ions.")
-_property_command("phonon", "Phonon frequencies at the special points, and bands.")
-_property_command("surface", "Energy of a surface from slabs of several thicknesses.")

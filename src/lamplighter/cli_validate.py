@@ -1,0 +1,119 @@
+"""The commands `lamplighter validate ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from lamplighter.cli_types import Dtype, Engine, Json, Output
+
+validate = App(
+    name="validate",
+    help="What a potential is worth: the same properties through ASE and LAMMPS.",
+)
+
+
+@validate.command(name="run")
+def validate_run(suite: Path, /, *, output: Output = Path("validation-report")) -> int:
+    """Every property of a suite, compared with references, as a report.
+
+    Finished parts are kept: the same command goes on where it stopped.
+
+    Args:
+        suite: YAML file that names the potential, the materials, the properties.
+        output: Folder for the results and the report.
+    """
+    from lamplighter import commands
+
+    return commands.validate_suite(suite, output)
+
+
+@validate.command
+def parity(
+    model: Path,
+    structures: list[Path],
+    /,
+    *,
+    head: str | None = None,
+    ranks: int = 1,
+    as_json: Json = False,
+) -> int:
+    """Energies, forces and stresses in LAMMPS against those in ASE.
+
+    Args:
+        model: A potential (safetensors).
+        structures: Files with structures, in any format that ASE reads.
+        head: The head to use; may be left out when there is only one.
+        ranks: MPI ranks of LAMMPS.
+        as_json: Write JSON instead of a table.
+    """
+    from lamplighter import commands
+
+    return commands.parity(model, structures, head, ranks=ranks, as_json=as_json)
+
+
+@validate.command(name="model")
+def validate_model(
+    file: Path,
+    /,
+    *,
+    head: str | None = None,
+    elements: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    dtype: Dtype = "float64",
+    device: str = "cpu",
+    json: Path | None = None,
+) -> int:
+    """Physical checks without reference data: symmetry, smoothness, locality.
+
+    Args:
+        file: A potential (safetensors).
+        head: The head to check; may be left out when there is only one.
+        elements: What the test structures are made of: --elements Mg O. At most four
+            of the head's elements when left out.
+        dtype: Precision of the evaluation; the tolerances follow it.
+        device: Where to compute, as torch names it.
+        json: Also write every record into this file.
+    """
+    from lamplighter import commands
+
+    return commands.check_model(
+        file, head, elements, dtype=dtype, device=device, output=json
+    )
+
+
+def _property_command(name: str, text: str) -> None:
+    """Add `lamplighter validate NAME`: one property of one structure."""
+
+    def command(
+        model: Path,
+        structure: Path,
+        /,
+        *,
+        head: str | None = None,
+        engine: Engine = "ase",
+        as_json: Json = False,
+    ) -> int:
+        from lamplighter import commands
+
+        return commands.compute_property(
+            name, model, structure, head, engine=engine, as_json=as_json
+        )
+
+    command.__doc__ = f"""{text}
+
+    Args:
+        model: A potential (safetensors).
+        structure: One structure, in any format that ASE reads.
+        head: The head to use; may be left out when there is only one.
+        engine: The code that computes energies, forces and stresses.
+        as_json: Write JSON instead of a table.
+    """
+    validate.command(command, name=name)
+
+
+_property_command("bulk", "Relaxed lattice constant, energy and bulk modulus.")
+_property_command("elastic", "Elastic constants with clamped and relaxed ions.")
+_property_command("phonon", "Phonon frequencies at the special points, and bands.")
+_property_command("surface", "Energy of a surface from slabs of several thicknesses.")
