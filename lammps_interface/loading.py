@@ -1,7 +1,8 @@
 """Which Python object is behind the FILE of a pair_style command.
 
-An ML-IAP file that `bundle` reads, or an object that was registered in this process.
-Nothing in a file is executed.
+An ML-IAP file that `bundle` reads, one of another program (see `foreign`), or an object
+that was registered in this process. Nothing in a file is executed, unless the user
+trusts that very file.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def load(path: str) -> Any:
     """Return the model behind the FILE of a pair_style command.
 
     Raises:
-        ArtifactError: no such file, or not an ML-IAP file of Lamplighter; nothing in a
-            file is executed.
+        ArtifactError: no such file, or not an ML-IAP file.
+        LamplighterError: a file of another program; see `foreign.load_foreign`.
     """
     if path in _registered:
         return _registered[path]
@@ -68,8 +69,11 @@ def load(path: str) -> Any:
             )
         )
     # Brings torch, which takes seconds: only when a file needs it.
-    from lamplighter.lammps_interface import bundle  # noqa: PLC0415
+    from lamplighter.lammps_interface import bundle, foreign  # noqa: PLC0415
 
+    content = Path(path).read_bytes()
+    if foreign.is_foreign(content):
+        return foreign.load_foreign(path, content)
     return bundle.load_model(path)
 
 
@@ -98,11 +102,19 @@ def check_model(model: Any, name: str) -> None:
 
 def note_of(model: Any, path: str) -> str:
     """Return one line about a model for LAMMPS' log."""
-    parts = [f"elements {' '.join(model.element_types)}"]
+    parts = [_origin(model), f"elements {' '.join(model.element_types)}"]
     parts.append(f"cutoff {2.0 * model.rcutfac:g} Angstrom")
     header = getattr(model, "header", None)
     for name in ("head", "level_of_theory", "dtype"):
         value = getattr(header, name, "")
         if value:
             parts.append(f"{name.replace('_', ' ')} {value}")
-    return f"Lamplighter: {path}: {', '.join(parts)}"
+    return f"Lamplighter: {path}: {', '.join(filter(None, parts))}"
+
+
+def _origin(model: Any) -> str:
+    """Return what a model of another program is; nothing for Lamplighter's own."""
+    kind = type(model)
+    if kind.__module__.startswith("lamplighter."):
+        return str(getattr(model, "origin", ""))
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -23,7 +23,8 @@ from lamplighter.files import sha256_file
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.dispersion import D3Rule
 from lamplighter.model.heads import HeadSpec
-from lamplighter.model.inert import shown
+from lamplighter.model.inert import Record, shown
+from lamplighter.model.mace_cueq import without_kernels
 from lamplighter.model.mace_settings import read_settings
 from lamplighter.model.mace_source import Source
 from lamplighter.model.mace_weights import read_weights
@@ -74,12 +75,29 @@ def import_mace(
         ConfigError: `heads` names a head or field that does not exist.
     """
     root = read_checkpoint(path)
-    with _as_misfit(Path(path).name):
-        source = Source(root)
+    return import_record(root, Path(path).name, sha256_file(path), heads)
+
+
+def import_record(
+    root: Record,
+    name: str,
+    sha256: str,
+    heads: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Imported:
+    """Return the potential in the record of a model; see [`import_mace`][].
+
+    Args:
+        root: the record of the whole model, from whatever file.
+        name: the name of the file, for messages and provenance.
+        sha256: of the file.
+        heads: see [`import_mace`][].
+    """
+    with _as_misfit(name):
+        source = Source(without_kernels(root))
         potential = _converted(source, heads or {})
     provenance = {
-        "imported_from": Path(path).name,
-        "sha256": sha256_file(path),
+        "imported_from": name,
+        "sha256": sha256,
         "class": source.root.class_name,
         "parameters": source.n_parameters,
         "dtype": str(source.tensors["r_max"].dtype).removeprefix("torch."),

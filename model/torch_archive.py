@@ -76,6 +76,18 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
         ) from error
 
 
+def read_archive_bytes(content: bytes, name: str) -> Any:
+    """Return the content of an archive that is in memory; see [`read_archive`][].
+
+    Args:
+        content: of the file.
+        name: of the file, for messages.
+    """
+    stream = io.BytesIO(content)
+    _refuse_other_kinds(stream, name)
+    return _read(stream, name, scripted=False)
+
+
 def read_script(content: bytes, name: str) -> Record:
     """Return the record of a TorchScript module that a checkpoint holds as bytes.
 
