@@ -35,8 +35,11 @@ from lamplighter.files import atomic_path
 if TYPE_CHECKING:
     from lamplighter.lammps_interface.mliap import MliapModel
 
-FORMAT_VERSION: Final = 1
-"""Version of the header and payload that this release writes."""
+FORMAT_VERSION: Final = 2
+"""Version of the header and payload that this release writes.
+
+Version 1 held one head, and charge and spin were fixed in its parameters.
+"""
 
 KIND: Final = "mliap"
 """The kind that a payload for LAMMPS names in its header."""
@@ -57,8 +60,8 @@ class BundleHeader:
     Attributes:
         model_sha256: SHA-256 of the model file that was converted.
         model_name: name of that file, without its folder.
-        head: the one head that the file holds.
-        level_of_theory: the electronic-structure method of the head's labels.
+        head: the head in use, or the first of several that the file holds.
+        level_of_theory: the electronic-structure method of that head's labels.
         dispersion: whether and how the labels contain dispersion, in words.
         licence: licence of the head's parameters.
         elements: chemical symbols, in the order of the species indices.
@@ -69,8 +72,9 @@ class BundleHeader:
         units: LAMMPS unit style, always ``"metal"``.
         self_check: largest deviations found at conversion: ``energy`` (eV/atom),
             ``forces`` (eV/Å), ``virial`` (eV/atom), and the tolerances used.
-        conditions: total charge (e) and spin (multiplicity) that are fixed in the
-            file; empty for a potential that does not depend on them.
+        conditions: total charge (e) and spin (multiplicity), unless the script gives
+            others; empty for a potential that does not depend on them.
+        heads: names of all heads that the file holds.
         lamplighter_version: the release that wrote the file.
         torch_version: the torch that wrote the file.
         format_version: version of this header.
@@ -90,6 +94,7 @@ class BundleHeader:
     dtype: str
     self_check: dict[str, float] = field(default_factory=dict)
     conditions: dict[str, float] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
     units: str = "metal"
     lamplighter_version: str = ""
     torch_version: str = ""
@@ -119,6 +124,7 @@ class BundleHeader:
         known = {one.name for one in dataclasses.fields(cls)}
         try:
             fields["elements"] = tuple(fields["elements"])
+            fields["heads"] = tuple(fields.get("heads", (fields["head"],)))
             return cls(**{key: fields[key] for key in known & fields.keys()})
         except (KeyError, TypeError) as error:
             raise _damaged(name, f"its header lacks entries ({error})") from error

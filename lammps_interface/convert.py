@@ -27,33 +27,32 @@ from lamplighter.model import (
     Potential,
     load_potential,
     potential_to_bytes,
-    select,
 )
-from lamplighter.model.select import fix_conditions
+from lamplighter.model.select import fix_conditions, select_part
 
 _DTYPES: Final = {"float64": torch.float64, "float32": torch.float32}
 
 
 def convert(
     model_path: str | os.PathLike[str],
-    head: str,
+    head: str | Sequence[str],
     elements: Sequence[str],
     out: str | os.PathLike[str],
     dtype: str = "float64",
     conditions: Mapping[str, float] | None = None,
 ) -> Path:
-    """Write the ML-IAP file of one head and a set of elements.
+    """Write the ML-IAP file of one head, or several, and a set of elements.
 
     Args:
         model_path: a potential (safetensors) written by training or import.
-        head: the head to keep, by name.
+        head: the head to keep, by name; of several, the script names one.
         elements: chemical symbols to keep; ``pair_coeff`` may name any of them, in any
             order.
         out: the file to write, by custom ``*.pt``.
         dtype: ``"float64"`` or ``"float32"``, the precision of the evaluation; energies
             are summed in float64 either way.
         conditions: ``total_charge``, ``total_spin`` and the like of the system, for a
-            potential that depends on them; they are fixed in the file. Charge and spin
+            potential that depends on them; the script may give others. Charge and spin
             are 0 and 1 if not given.
 
     Returns:
@@ -70,21 +69,22 @@ def convert(
     """
     _check_request(Path(out), elements, dtype)
     source = load_potential(model_path, dtype="float64")
-    fixed = {
+    defaults = {
         one.name: one.check((conditions or {}).get(one.name))
         for one in source.config.conditions
     }
-    source = fix_conditions(source, conditions or {})
-    spec = _head_of(source, head)
-    _check_elements(source, spec, elements)
-    bundle = _bundle(source, spec, elements, dtype, Path(model_path))
+    fixed = fix_conditions(source, conditions or {})  # refuses unknown ones
+    names = [head] if isinstance(head, str) else list(head)
+    for name in names:
+        _check_elements(source, _head_of(source, name), elements)
+    bundle = _bundle(source, names, elements, dtype, Path(model_path), defaults)
     # What is checked is what is written: the potential as read back from the bytes.
-    model = MliapModel(bundles.unpack(bundles.pack(bundle)))
-    found = self_check(source, head, model)
+    written = bundles.unpack(bundles.pack(bundle))
+    for name in reversed(names):  # the header tells of the first
+        found = self_check(fixed, name, MliapModel(written, head=name))
     header = dataclasses.replace(
         bundle.header,
         self_check=found.as_header(dtype),
-        conditions=fixed,
         message_width=found.message_width,
     )
     bundles.write(out, bundles.pack(dataclasses.replace(bundle, header=header)))
@@ -92,10 +92,16 @@ def convert(
 
 
 def _bundle(
-    source: Potential, spec: HeadSpec, elements: Sequence[str], dtype: str, path: Path
+    source: Potential,
+    heads: Sequence[str],
+    elements: Sequence[str],
+    dtype: str,
+    path: Path,
+    conditions: dict[str, float],
 ) -> Bundle:
     """Return the selected potential with a header that lacks the self-check."""
-    selected = select(source, spec.name, list(elements)).to(_DTYPES[dtype])
+    selected = select_part(source, heads, elements).to(_DTYPES[dtype])
+    spec = selected.config.head(heads[0])
     header = BundleHeader(
         model_sha256=sha256_file(path),
         model_name=path.name,
@@ -108,6 +114,8 @@ def _bundle(
         n_layers=selected.config.n_layers,
         message_width=0,
         dtype=dtype,
+        conditions=conditions,
+        heads=tuple(heads),
         lamplighter_version=lamplighter.__version__,
         torch_version=str(torch.__version__),
     )

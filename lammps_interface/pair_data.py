@@ -1,9 +1,9 @@
 """What the pair style of the plugin hands to a model each step, as numpy arrays.
 
 The plugin fills a plain C structure (`plugin/pair_abi.h`) whose address it passes to
-Python; `Step` and `Open` mirror the structures field by field. `PairData` presents a
-step with the names of both ML-IAP interfaces of LAMMPS (plain and Kokkos) at once, so
-that a model written for either finds what it calls.
+Python; `pair_abi` mirrors it field by field. `PairData` presents a step with the names
+of both ML-IAP interfaces of LAMMPS (plain and Kokkos) at once, so that a model written
+for either finds what it calls.
 
 Arrays are views of LAMMPS' own memory and are valid only during the call that brought
 them: copy what has to last. Units are Å and eV. Atom indices are LAMMPS' local ones:
@@ -12,101 +12,22 @@ the owned atoms of this rank come first (0 to ``nlocal - 1``), then the ghosts.
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lamplighter.arrays import AnyArray, Floats
 from lamplighter.errors import EngineError, explain
-
-ABI_VERSION: Final = 2
-"""Version of the C structures that this module reads; the plugin states its own."""
-
-NAMES_LENGTH: Final = 4096
-"""Bytes of each text in an answer to ``open``, the closing zero included."""
+from lamplighter.lammps_interface.pair_abi import Step, view
 
 Indices = npt.NDArray[np.int32]
-
-_EXCHANGE: Final = ctypes.CFUNCTYPE(
-    ctypes.c_int64,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_int64,
-    ctypes.c_int64,
-)
-_PAIR_FORCES: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class RankStopError(EngineError):
     """The step has ended on all ranks: another rank failed, or the ranks lost step."""
-
-
-class Open(ctypes.Structure):
-    """``LamplighterOpen`` of ``plugin/pair_abi.h``."""
-
-    _fields_ = (
-        ("version", ctypes.c_int64),
-        ("path", ctypes.c_char_p),
-        ("ghostneigh", ctypes.c_int64),
-        ("embedded", ctypes.c_int64),
-        ("handle", ctypes.c_int64),
-        ("cutoff", ctypes.c_double),
-        ("elements", ctypes.c_char * NAMES_LENGTH),
-        ("note", ctypes.c_char * NAMES_LENGTH),
-    )
-
-
-class Step(ctypes.Structure):
-    """``LamplighterStep`` of ``plugin/pair_abi.h``."""
-
-    _fields_ = (
-        ("version", ctypes.c_int64),
-        ("handle", ctypes.c_int64),
-        ("pair", ctypes.c_void_p),
-        ("nlocal", ctypes.c_int64),
-        ("ntotal", ctypes.c_int64),
-        ("nlistatoms", ctypes.c_int64),
-        ("natomneigh", ctypes.c_int64),
-        ("npairs", ctypes.c_int64),
-        ("nneigh_max", ctypes.c_int64),
-        ("eflag", ctypes.c_int64),
-        ("vflag", ctypes.c_int64),
-        ("iatoms", ctypes.c_void_p),
-        ("ielems", ctypes.c_void_p),
-        ("numneighs", ctypes.c_void_p),
-        ("pair_i", ctypes.c_void_p),
-        ("pair_j", ctypes.c_void_p),
-        ("jelems", ctypes.c_void_p),
-        ("elems", ctypes.c_void_p),
-        ("rij", ctypes.c_void_p),
-        ("f", ctypes.c_void_p),
-        ("eatoms", ctypes.c_void_p),
-        ("energy", ctypes.c_double),
-        ("forward_exchange", _EXCHANGE),
-        ("reverse_exchange", _EXCHANGE),
-        ("update_pair_forces", _PAIR_FORCES),
-    )
-
-
-def check_version(version: int) -> None:
-    """Refuse structures of another version than this module reads.
-
-    Raises:
-        EngineError: the plugin belongs to another release than the Python package.
-    """
-    if version != ABI_VERSION:
-        raise EngineError(
-            explain(
-                "the compiled pair style and the Python package do not belong together",
-                got=f"structures of version {version}",
-                wanted=f"version {ABI_VERSION}",
-                fix="install lamplighter again",
-            )
-        )
 
 
 class PairData:
@@ -131,11 +52,17 @@ class PairData:
         elems: [ntotal] element of every atom, -1 for a type mapped to NULL.
         rij: [npairs, 3] x_j - x_i in Å.
         rij_max: the same as `rij`.
-        f: [ntotal, 3] the force array of LAMMPS itself, in eV/Å; adding to it changes
-            the forces and the global virial, but not the per-atom virial.
+        x: [ntotal, 3] positions in Å.
+        f: [ntotal, 3] forces in eV/Å, as a rule the array of LAMMPS itself; adding to
+            it changes the forces and the global virial, but not the per-atom virial.
+        centroid: [ntotal, 3, 3] the many-body virial of every row in eV, to be filled
+            (see `centroid`); None on steps that do not need it.
+        outputs: per-atom arrays [nlocal] in eV that LAMMPS asks for, to be filled, by
+            name; no more than the names in the model's attribute `outputs`.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, outputs: Sequence[str] = ()) -> None:
+        """View `step`; `outputs` are the names that the model said when it opened."""
         self._step = step
         self.nlocal: int = step.nlocal
         self.ntotal: int = step.ntotal
@@ -146,18 +73,27 @@ class PairData:
         self.eflag: int = step.eflag
         self.vflag: int = step.vflag
         centres, pairs = (self.natomneigh,), (self.npairs,)
-        self.iatoms: Indices = _view(step.iatoms, centres, np.int32)
-        self.ielems: Indices = _view(step.ielems, centres, np.int32)
-        self.numneighs: Indices = _view(step.numneighs, centres, np.int32)
-        self.pair_i: Indices = _view(step.pair_i, pairs, np.int32)
-        self.pair_j: Indices = _view(step.pair_j, pairs, np.int32)
+        self.iatoms: Indices = view(step.iatoms, centres, np.int32)
+        self.ielems: Indices = view(step.ielems, centres, np.int32)
+        self.numneighs: Indices = view(step.numneighs, centres, np.int32)
+        self.pair_i: Indices = view(step.pair_i, pairs, np.int32)
+        self.pair_j: Indices = view(step.pair_j, pairs, np.int32)
         self.jatoms: Indices = self.pair_j
-        self.jelems: Indices = _view(step.jelems, pairs, np.int32)
-        self.elems: Indices = _view(step.elems, (self.ntotal,), np.int32)
-        self.rij: Floats = _view(step.rij, (self.npairs, 3), np.float64)
+        self.jelems: Indices = view(step.jelems, pairs, np.int32)
+        self.elems: Indices = view(step.elems, (self.ntotal,), np.int32)
+        self.rij: Floats = view(step.rij, (self.npairs, 3), np.float64)
         self.rij_max: Floats = self.rij
-        self.f: Floats = _view(step.f, (self.ntotal, 3), np.float64)
-        self._eatoms: Floats = _view(step.eatoms, (self.nlocal,), np.float64)
+        self.x: Floats = view(step.x, (self.ntotal, 3), np.float64)
+        self.f: Floats = view(step.f, (self.ntotal, 3), np.float64)
+        self.centroid: Floats | None = None
+        if step.centroid is not None:
+            self.centroid = view(step.centroid, (self.ntotal, 3, 3), np.float64)
+        self.outputs: dict[str, Floats] = {
+            name: view(step.outputs[k], (self.nlocal,), np.float64)
+            for k, name in enumerate(outputs)
+            if step.outputs[k] is not None
+        }
+        self._eatoms: Floats = view(step.eatoms, (self.nlocal,), np.float64)
 
     @property
     def energy(self) -> float:
@@ -294,16 +230,6 @@ class PairData:
                 explain(f"{name} of the wrong length", got=array.shape, wanted=wanted)
             )
         return array.reshape(wanted)
-
-
-def _view(address: int | None, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Return the memory at `address` as an array; an empty shape needs no address."""
-    count = int(np.prod(shape, dtype=np.int64))
-    if count == 0 or address is None:
-        return np.zeros(shape, dtype=dtype)
-    size = count * np.dtype(dtype).itemsize
-    memory = (ctypes.c_byte * size).from_address(address)
-    return np.frombuffer(memory, dtype=dtype).reshape(shape)
 
 
 def _on_host(values: Any) -> AnyArray:

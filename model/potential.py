@@ -154,6 +154,12 @@ class Potential(nn.Module):
         heads = graph.heads.index_select(0, graph.frames)
         return table[heads, graph.species[: graph.n_own]]
 
+    def repulsion(self, graph: Graph) -> Tensor:
+        """Return the part of `forward` that is the repulsion of cores, [n_own], eV."""
+        heads = graph.heads.index_select(0, graph.frames)
+        repulsion: Tensor = self.geometry(graph)[1]
+        return self.scale.index_select(0, heads) * repulsion
+
     def _start(self, graph: Graph) -> Tensor:
         """Return the features before the first layer, ghosts included: equation (1)."""
         added: Tensor = self.conditions(graph.conditions.to(self.dtype))

@@ -11,6 +11,9 @@
 
 namespace Lamplighter {
 
+// Where ranks meet. Exchanges are numbered from FIRST_EXCHANGE on, by direction and width.
+enum Stage { AT_OPEN = 1, AT_END_OF_STEP, AT_RESTART, AT_CHECK, FIRST_EXCHANGE = 16 };
+
 // Collective. `problem` is this rank's error text, empty if there is none; `stage` is a number
 // that must be equal on all ranks. Returns the same text on every rank: nothing if every rank
 // is well and at the same stage, else the text of the lowest failing rank, tagged with its

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Life of the pair style: command arguments, model, one step. The exchange between ranks is
-// in pair_unified_comm.cpp.
+// From the commands of a script to a model that is ready. One step is in
+// pair_unified_step.cpp, the exchange between ranks in pair_unified_comm.cpp.
 
 #include "pair_unified.h"
 
@@ -9,11 +9,11 @@
 
 #include "atom.h"
 #include "comm.h"
-#include "domain.h"
 #include "error.h"
+#include "fix.h"
 #include "force.h"
 #include "memory.h"
-#include "neigh_list.h"
+#include "modify.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
@@ -24,22 +24,23 @@
 
 using namespace LAMMPS_NS;
 using Lamplighter::agree;
+using Lamplighter::AT_OPEN;
 using Lamplighter::PythonHost;
 
 // Columns moved by one round of communication. LAMMPS sizes its buffers by comm_forward when
 // the run starts, before the width of the model's rows is known: wide rows go in blocks.
 static constexpr int BLOCK = 128;
 
-// Stages in which ranks meet; exchanges use stages from FIRST_EXCHANGE on.
-enum { AT_OPEN = 1, AT_END_OF_STEP = 2 };
+// kcal/mol per eV, the factor that LAMMPS itself converts potential files with
+static constexpr double REAL_PER_METAL = 23.060549;
 
 PairUnified::PairUnified(LAMMPS *lmp) : Pair(lmp)
 {
   single_enable = 0;
-  restartinfo = 0;
+  restartinfo = 1;
   one_coeff = 1;
   manybody_flag = 1;
-  centroidstressflag = CENTROID_NOTAVAIL;
+  centroidstressflag = CENTROID_AVAIL;
   comm_forward = BLOCK;
   comm_reverse = BLOCK;
 }
@@ -75,7 +76,7 @@ void PairUnified::refuse(const std::string &problem)
 }
 
 // ---------------------------------------------------------------------------------------
-// pair_style mliap unified FILE [FLAG], or mliap/unified FILE [FLAG]
+// pair_style mliap unified FILE [FLAG [keyword value ...]], or mliap/unified FILE ...
 
 void PairUnified::settings(int narg, char **arg)
 {
@@ -85,20 +86,24 @@ void PairUnified::settings(int narg, char **arg)
     refuse("'mliap " + std::string(arg[0]) +
            "' cannot follow or stand beside 'mliap unified' under one style name. Write "
            "'pair_style none' between the two commands, or name this one 'mliap/unified'.");
-  if (narg - first < 1 || narg - first > 2)
-    refuse("the arguments are FILE and an optional FLAG (0 or 1), but " +
-           std::to_string(narg - first) + " came. Example: pair_style mliap unified mgo.pt 0");
+  if (narg - first < 1)
+    refuse("the arguments are FILE, FLAG (0 or 1, optional) and keywords with values, but "
+           "none came. Example: pair_style mliap unified mgo.pt 0");
   int64_t flag = 0;
-  if (narg - first == 2) {
+  if (narg - first >= 2) {
     const std::string word = arg[first + 1];
     if (word != "0" && word != "1")
       refuse("FLAG must be 0 (exchange between ranks) or 1 (neighbours of ghosts), not '" +
-             word + "'");
+             word + "'. Keywords come after FLAG.");
     flag = word == "1";
   }
   close();
   path = arg[first];
+  keywords.clear();
+  for (int i = first + 2; i < narg; i++)
+    keywords += (keywords.empty() ? "" : " ") + std::string(arg[i]);
   open_model(flag);
+  compare_with_restart();
 }
 
 // Collective: asks Python for the model, on every rank.
@@ -107,6 +112,7 @@ void PairUnified::open_model(int64_t flag)
   LamplighterOpen request{};
   request.version = LAMPLIGHTER_ABI;
   request.path = path.c_str();
+  request.keywords = keywords.c_str();
   request.ghostneigh = flag;
 
   std::string problem = PythonHost::start();
@@ -120,10 +126,20 @@ void PairUnified::open_model(int64_t flag)
   }
   ghostneigh = static_cast<int>(flag);
   cutoff = request.cutoff;
+  check_every = request.check_every;
+  checked = false;
+  hash = request.hash;
+  note = request.note;
   names.clear();
   std::istringstream words(request.elements);
   for (std::string name; words >> name;) names.push_back(name);
-  if (comm->me == 0) utils::logmesg(lmp, std::string(request.note) + "\n");
+  outputs.clear();
+  words = std::istringstream(request.outputs);
+  for (std::string name; words >> name;) {
+    outputs.emplace_back();
+    outputs.back().name = name;
+  }
+  if (comm->me == 0) utils::logmesg(lmp, note + "\n");
 }
 
 void PairUnified::close()
@@ -175,22 +191,43 @@ void PairUnified::coeff(int narg, char **arg)
 
 void PairUnified::init_style()
 {
-  if (!handle) refuse("there is no model: the pair_style command did not succeed");
-  if (strcmp(update->unit_style, "metal") != 0)
-    refuse("the model works in Angstrom and eV: 'units metal' is needed, not 'units " +
-           std::string(update->unit_style) + "'");
+  if (!handle)
+    refuse(restart_hash.empty()
+               ? std::string("there is no model: the pair_style command did not succeed")
+               : "the restart file's model is not here; give pair_style and pair_coeff again");
+  if (strcmp(update->unit_style, "metal") == 0)
+    unit = 1.0;
+  else if (strcmp(update->unit_style, "real") == 0)
+    unit = REAL_PER_METAL;
+  else
+    refuse("the model works in Angstrom and eV: 'units metal' or 'units real' is needed, not "
+           "'units " + std::string(update->unit_style) + "'");
   if (force->newton_pair == 0)
     refuse("forces on ghost atoms must go home: 'newton on' is needed, not 'newton off'");
-  bool scaled = false;
-  for (int i = 1; i <= 3; i++)
-    scaled = scaled || force->special_lj[i] != 1.0 || force->special_coul[i] != 1.0;
-  if (atom->molecular != Atom::ATOMIC && atom->nbonds > 0 && scaled)
-    refuse("bonded neighbours would be missing from the model's pairs: give "
-           "'special_bonds lj/coul 1 1 1', or an atom style without bonds");
+  if (strncmp(update->integrate_style, "respa", 5) == 0)
+    refuse("'run_style respa' splits forces by distance or style, which a message-passing "
+           "model is not made for; use 'run_style verlet'");
+  refuse_bonds();
 
   int flags = NeighConst::REQ_FULL;
   if (ghostneigh) flags |= NeighConst::REQ_GHOST;
   neighbor->add_request(this, flags);
+}
+
+// LAMMPS leaves bonded pairs out of the list when their special_bonds factor is zero, and
+// says nothing. Bonds may be there, or come with molecules or with a fix during the run.
+void PairUnified::refuse_bonds()
+{
+  bool scaled = false;
+  for (int i = 1; i <= 3; i++)
+    scaled = scaled || force->special_lj[i] != 1.0 || force->special_coul[i] != 1.0;
+  if (!scaled || atom->molecular == Atom::ATOMIC) return;
+  bool bonds = atom->nbonds > 0 || atom->nmolecule > 0;
+  for (const auto *fix : modify->get_fix_list())
+    bonds = bonds || strncmp(fix->style, "bond/", 5) == 0;
+  if (bonds)
+    refuse("bonded neighbours would be missing from the model's pairs: give "
+           "'special_bonds lj/coul 1 1 1', or an atom style without bonds");
 }
 
 double PairUnified::init_one(int i, int j)
@@ -201,147 +238,4 @@ double PairUnified::init_one(int i, int j)
            "'pair_style hybrid/overlay mliap unified FILE 0 zero 6.0'");
   cutghost[i][j] = cutghost[j][i] = cutoff;
   return cutoff;
-}
-
-// ---------------------------------------------------------------------------------------
-// One step
-
-void PairUnified::map_elements()
-{
-  const int ntotal = atom->nlocal + atom->nghost;
-  elements_of_atoms.resize(ntotal);
-  for (int i = 0; i < ntotal; i++) elements_of_atoms[i] = type_to_element[atom->type[i]];
-}
-
-// Directed pairs from the centre within the cutoff; the list also holds pairs in the skin.
-void PairUnified::add_pairs_of(int i)
-{
-  const double *const *const x = atom->x;
-  const double limit = cutoff * cutoff;
-  const int *const neighbours = list->firstneigh[i];
-  const size_t before = pair_j.size();
-  for (int k = 0; k < list->numneigh[i]; k++) {
-    const int j = neighbours[k] & NEIGHMASK;
-    if (elements_of_atoms[j] < 0) continue;
-    const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
-    if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= limit) continue;
-    pair_i.push_back(i);
-    pair_j.push_back(j);
-    pair_elements.push_back(elements_of_atoms[j]);
-    rij.insert(rij.end(), d, d + 3);
-  }
-  centres.push_back(i);
-  centre_elements.push_back(elements_of_atoms[i]);
-  neighbour_counts.push_back(static_cast<int32_t>(pair_j.size() - before));
-}
-
-void PairUnified::read_pairs()
-{
-  map_elements();
-  for (auto *array : {&centres, &centre_elements, &neighbour_counts, &pair_i, &pair_j,
-                      &pair_elements})
-    array->clear();
-  rij.clear();
-  const int listed = list->inum + (ghostneigh ? list->gnum : 0);
-  std::vector<int> order(list->ilist, list->ilist + listed);
-  // Python relies on ascending centres; the usual lists already come that way.
-  if (!std::is_sorted(order.begin(), order.end())) std::sort(order.begin(), order.end());
-  for (const int i : order)
-    if (elements_of_atoms[i] >= 0) add_pairs_of(i);
-  atom_energies.assign(atom->nlocal, 0.0);
-}
-
-LamplighterStep PairUnified::describe(int eflag, int vflag)
-{
-  LamplighterStep step{};
-  step.version = LAMPLIGHTER_ABI;
-  step.handle = handle;
-  step.pair = this;
-  step.nlocal = atom->nlocal;
-  step.ntotal = atom->nlocal + atom->nghost;
-  step.natomneigh = static_cast<int64_t>(centres.size());
-  step.nlistatoms =
-      std::lower_bound(centres.begin(), centres.end(), atom->nlocal) - centres.begin();
-  step.npairs = static_cast<int64_t>(pair_j.size());
-  step.nneigh_max = static_cast<int64_t>(pair_j.capacity());
-  step.eflag = eflag;
-  step.vflag = vflag;
-  step.iatoms = centres.data();
-  step.ielems = centre_elements.data();
-  step.numneighs = neighbour_counts.data();
-  step.pair_i = pair_i.data();
-  step.pair_j = pair_j.data();
-  step.jelems = pair_elements.data();
-  step.elems = elements_of_atoms.data();
-  step.rij = rij.data();
-  step.f = step.ntotal ? &atom->f[0][0] : nullptr;
-  step.eatoms = atom_energies.data();
-  step.forward_exchange = forward_exchange;
-  step.reverse_exchange = reverse_exchange;
-  step.update_pair_forces = update_pair_forces;
-  return step;
-}
-
-void PairUnified::compute(int eflag, int vflag)
-{
-  ev_init(eflag, vflag);
-  read_pairs();
-  LamplighterStep step = describe(eflag, vflag);
-  stop_text.clear();
-  thrown = nullptr;
-  std::string problem = PythonHost::serve("compute", &step);
-  if (thrown) std::rethrow_exception(thrown);
-  // Ranks that were stopped inside an exchange have met the failing rank there already.
-  if (stop_text.empty()) stop_text = agree(world, problem, AT_END_OF_STEP);
-  if (!stop_text.empty()) refuse(stop_text);
-  tally(step);
-  if (vflag_fdotr) virial_fdotr_compute();
-}
-
-void PairUnified::tally(const LamplighterStep &step)
-{
-  if (eflag_global) eng_vdwl += step.energy;
-  if (eflag_atom)
-    for (int i = 0; i < atom->nlocal; i++) eatom[i] += atom_energies[i];
-}
-
-// g = dE/d(x_j - x_i) of each directed pair: the force is +g on i and -g on j; the virial
-// -(x_j - x_i) (x) g goes half to each.
-void PairUnified::add_forces(const double *g)
-{
-  double **f = atom->f;
-  const size_t npairs = pair_j.size();
-  for (size_t k = 0; k < npairs; k++, g += 3) {
-    const int i = pair_i[k], j = pair_j[k];
-    for (int a = 0; a < 3; a++) {
-      f[i][a] += g[a];
-      f[j][a] -= g[a];
-    }
-    if (!vflag_either) continue;
-    const double *const r = &rij[3 * k];
-    const double v[6] = {-r[0] * g[0], -r[1] * g[1], -r[2] * g[2],
-                         -r[0] * g[1], -r[0] * g[2], -r[1] * g[2]};
-    for (int a = 0; a < 6; a++) {
-      if (vflag_global) virial[a] += v[a];
-      if (!vflag_atom) continue;
-      vatom[i][a] += 0.5 * v[a];
-      vatom[j][a] += 0.5 * v[a];
-    }
-  }
-}
-
-int64_t PairUnified::update_pair_forces(void *pair, const double *fij)
-{
-  static_cast<PairUnified *>(pair)->add_forces(fij);
-  return 0;
-}
-
-// Bytes of the arrays on this side; the model's own memory is Python's.
-double PairUnified::memory_usage()
-{
-  const size_t integers = centres.capacity() + centre_elements.capacity() +
-      neighbour_counts.capacity() + pair_i.capacity() + pair_j.capacity() +
-      pair_elements.capacity() + elements_of_atoms.capacity();
-  const size_t reals = rij.capacity() + atom_energies.capacity();
-  return Pair::memory_usage() + integers * sizeof(int32_t) + reals * sizeof(double);
 }

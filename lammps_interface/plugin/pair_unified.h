@@ -19,13 +19,25 @@ class PairUnified : public Pair {
   explicit PairUnified(class LAMMPS *);
   ~PairUnified() override;
 
+  // pair_unified.cpp: from the commands to a model that is ready
   void settings(int, char **) override;
   void coeff(int, char **) override;
   void init_style() override;
   double init_one(int, int) override;
+
+  // pair_unified_step.cpp: one step
   void compute(int, int) override;
   double memory_usage() override;
 
+  // pair_unified_memory.cpp: restart files, and what other commands may ask for
+  void write_restart(FILE *) override;
+  void read_restart(FILE *) override;
+  void write_restart_settings(FILE *) override;
+  void read_restart_settings(FILE *) override;
+  void *extract(const char *, int &) override;
+  void *extract_peratom(const char *, int &) override;
+
+  // pair_unified_comm.cpp: rows of numbers between ranks
   int pack_forward_comm(int, int *, double *, int, int *) override;
   void unpack_forward_comm(int, int, double *) override;
   int pack_reverse_comm(int, int, double *) override;
@@ -33,16 +45,35 @@ class PairUnified : public Pair {
 
  private:
   // The model behind FILE
-  std::string path;
+  std::string path, keywords;
   int64_t handle = 0;    // 0: none
+  int64_t check_every = 0;
   double cutoff = 0.0;
+  double unit = 1.0;                    // LAMMPS' unit of energy per eV
   std::vector<std::string> names;       // elements of the model
   std::vector<int> type_to_element;     // [ntypes+1], -1: NULL
+  std::string hash, note;               // SHA-256 of FILE; what it is, in words
+  std::string restart_hash, restart_note;    // the same of the restart file's model
+
+  // What a model can tell about each atom, for fix pair
+  struct Output {
+    std::string name;
+    bool asked = false, triggered = false;
+    int trigger = 0;    // set by a fix that wants values of the coming step only
+    std::vector<double> values;
+  };
+  std::vector<Output> outputs;
+  std::vector<double *> output_addresses;
 
   // Pair arrays of the current step; they keep their room from step to step
   std::vector<int32_t> centres, centre_elements, neighbour_counts;
   std::vector<int32_t> pair_i, pair_j, pair_elements, elements_of_atoms;
-  std::vector<double> rij, atom_energies;
+  std::vector<double> rij, atom_energies, direct_forces, centroid_virial;
+
+  // Forces and virial of this style alone, kept on the steps of a parity check
+  bool checking = false, checked = false;
+  std::vector<double> own_forces;
+  double own_virial[6] = {};
 
   // The exchange in progress: a block of columns of rows that hold one atom each
   char *rows = nullptr;
@@ -56,15 +87,27 @@ class PairUnified : public Pair {
   void allocate();
   void close();
   void open_model(int64_t flag);
+  void compare_with_restart();
   void refuse(const std::string &problem);
+  void refuse_bonds();
+
   void read_pairs();
   void map_elements();
+  bool absent(int mask) const;
+  std::string partial_exclusion() const;
   void add_pairs_of(int centre);
+  std::string evaluate(LamplighterStep &step, int eflag, int vflag);
   LamplighterStep describe(int eflag, int vflag);
+  void provide_outputs();
   void tally(const LamplighterStep &step);
+  void tally_centroid();
+  void add_forces(const double *fij);
+  void add_direct_forces();
+
+  std::string check(const LamplighterStep &step);
+
   int64_t exchange(bool forward, const void *src, void *dst, int64_t width, int64_t bytes);
   void move_columns(bool forward, int64_t width);
-  void add_forces(const double *fij);
   int doubles_per_row() const;
 
   static int64_t forward_exchange(void *, const void *, void *, int64_t, int64_t);

@@ -14,9 +14,6 @@
 
 using namespace LAMMPS_NS;
 
-// Exchanges count as stages from here on; see agree().
-static constexpr int64_t FIRST_EXCHANGE = 16;
-
 // Status 1 means that the step is over on all ranks; nothing may be thrown through Python.
 int64_t PairUnified::exchange(bool forward, const void *src, void *dst, int64_t width,
                               int64_t bytes)
@@ -26,7 +23,7 @@ int64_t PairUnified::exchange(bool forward, const void *src, void *dst, int64_t 
     std::string problem;
     if (width < 0 || (bytes != 4 && bytes != 8))
       problem = "an exchange needs float32 or float64 rows";
-    const long long stage = FIRST_EXCHANGE + 4 * width + 2 * (bytes == 8) + forward;
+    const long long stage = Lamplighter::FIRST_EXCHANGE + 4 * width + 2 * (bytes == 8) + forward;
     stop_text = Lamplighter::agree(world, problem, stage);
     if (!stop_text.empty()) return 1;
 

@@ -168,7 +168,7 @@ bool PythonHost::embedded()
 std::string PythonHost::serve(const char *request, void *address)
 {
   const Gil gil;
-  PyObject *module = py.ImportModule("lamplighter.lammps_interface.host");
+  PyObject *module = py.ImportModule("lamplighter.lammps_interface.serving");
   if (!module) {
     py.ErrPrint();
     return std::string("Python cannot import lamplighter (see the traceback above)") +

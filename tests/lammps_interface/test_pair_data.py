@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lamplighter.errors import EngineError
-from lamplighter.lammps_interface import pair_data
+from lamplighter.lammps_interface import pair_abi, pair_data
 
 
 class Fake:
@@ -28,8 +28,8 @@ class Fake:
             "eatoms": np.zeros(3),
         }
         self.owners = np.array([0, 1, 2, 2, 0])
-        self.step = pair_data.Step(
-            version=pair_data.ABI_VERSION,
+        self.step = pair_abi.Step(
+            version=pair_abi.ABI_VERSION,
             nlocal=3,
             ntotal=5,
             nlistatoms=2,
@@ -41,7 +41,7 @@ class Fake:
             **{name: array.ctypes.data for name, array in self.arrays.items()},
         )
         self.status = 0
-        slots = dict(pair_data.Step._fields_)
+        slots = dict(pair_abi.Step._fields_)
         self.step.forward_exchange = slots["forward_exchange"](self.exchange)
         self.step.reverse_exchange = slots["reverse_exchange"](self.exchange)
         self.step.update_pair_forces = slots["update_pair_forces"](self.forces)
@@ -161,7 +161,7 @@ def test_a_rank_stop_comes_as_an_error(fake):
 
 
 def test_a_rank_without_atoms_gets_empty_arrays():
-    data = pair_data.PairData(pair_data.Step(version=pair_data.ABI_VERSION))
+    data = pair_data.PairData(pair_abi.Step(version=pair_abi.ABI_VERSION))
     assert data.rij.shape == (0, 3)
     assert data.f.shape == (0, 3)
     assert data.eatoms.shape == data.pair_i.shape == data.elems.shape == (0,)
@@ -174,7 +174,11 @@ def test_the_structures_match_the_header(root):
     """The fields of the C header and of ctypes agree in name and order."""
     header = (root / "lammps_interface/plugin/pair_abi.h").read_text()
     header = "\n".join(line.split("//")[0] for line in header.splitlines())
-    for struct, mirror in (("Open", pair_data.Open), ("Step", pair_data.Step)):
+    for struct, mirror in (
+        ("Open", pair_abi.Open),
+        ("Step", pair_abi.Step),
+        ("Check", pair_abi.Check),
+    ):
         body = header.split(f"struct Lamplighter{struct} {{")[1].split("};")[0]
         names = []
         for declaration in filter(None, map(str.strip, body.split(";"))):
@@ -186,10 +190,11 @@ def test_the_structures_match_the_header(root):
             parts = [part.strip(" *\n").split()[-1] for part in listed.split(",")]
             names += [part.split("[")[0] for part in parts]
         assert names == [field[0] for field in mirror._fields_]
-    assert f"LAMPLIGHTER_ABI = {pair_data.ABI_VERSION} " in header
-    assert f"LAMPLIGHTER_NAMES = {pair_data.NAMES_LENGTH} " in header
+    assert f"LAMPLIGHTER_ABI = {pair_abi.ABI_VERSION} " in header
+    assert f"LAMPLIGHTER_NAMES = {pair_abi.NAMES_LENGTH}," in header
+    assert f"LAMPLIGHTER_HASH = {pair_abi.HASH_LENGTH} " in header
 
 
 def test_another_version_is_refused():
-    with pytest.raises(EngineError, match=r"version 9.*version 2.*install lamplighter"):
-        pair_data.check_version(9)
+    with pytest.raises(EngineError, match=r"version 9.*version 3.*install lamplighter"):
+        pair_abi.check_version(9)

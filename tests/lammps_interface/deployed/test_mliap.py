@@ -8,11 +8,8 @@ from ase.neighborlist import neighbor_list
 
 from lamplighter.errors import EngineError
 from lamplighter.lammps_interface import bundle
-from lamplighter.lammps_interface.mliap import (
-    LammpsExchange,
-    MliapModel,
-    _threads_of_lammps,
-)
+from lamplighter.lammps_interface.exchange import LammpsExchange
+from lamplighter.lammps_interface.mliap import MliapModel, _threads_of_lammps
 from lamplighter.lammps_interface.selfcheck import PeriodicRank
 from lamplighter.model import graph_from_atoms, predict
 

@@ -1,0 +1,44 @@
+"""The words after FLAG in a pair_style command."""
+
+import pytest
+
+from lamplighter.errors import ConfigError
+from lamplighter.lammps_interface.keywords import Keywords, parse
+
+
+def test_no_words_ask_for_nothing():
+    assert parse("") == parse("  ") == Keywords()
+
+
+def test_all_keywords():
+    found = parse("head r2scan charge -1.5 spin 2 check 100 replace yes")
+    assert found == Keywords(
+        head="r2scan",
+        conditions={"total_charge": -1.5, "total_spin": 2.0},
+        check=100,
+        replace=True,
+    )
+    assert not parse("replace no").replace
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "heads pbe",
+            "unknown keyword.*heads.*head, charge, spin, check, replace",
+        ),
+        ("head", "without a value.*head"),
+        ("head pbe head scan", "given twice.*head"),
+        ("check 0", "bad value.*check 0.*1 or more"),
+        ("check often", "bad value.*check often"),
+        ("check 2.5", "bad value.*check 2.5"),
+        ("charge one", "bad value.*charge one.*total charge"),
+        ("charge nan", "bad value.*charge nan"),
+        ("spin inf", "bad value.*spin inf"),
+        ("replace maybe", "bad value.*replace maybe.*yes or no"),
+    ],
+)
+def test_what_is_refused(words, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(words)
