@@ -1,4 +1,4 @@
-"""The commands about LAMMPS itself: `doctor`, `lint` and `script`."""
+"""The commands about LAMMPS itself: `certify`, `doctor`, `lint` and `script`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,56 @@ from lamplighter.cli_types import Json, Output
 from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 _DECK_OPTIONS = DeckOptions()
+
+
+def certify(
+    model: Path,
+    structure: Path | None = None,
+    /,
+    *,
+    ranks: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (1, 2, 3, 4),
+    json: Path | None = None,
+    lmp: str | None = None,
+    flag: int = 0,
+    comm_cutoff: float | None = None,
+    cases: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    timeout: float = 300.0,
+    seed: int = 0,
+) -> int:
+    """Show that ranks, and how they divide the box, do not change the numbers.
+
+    Runs an ML-IAP file in LAMMPS on several ranks, brick and tiled, in structures made
+    from its elements: dense, skewed, with vacuum, one atom per rank, moving. Compares
+    energies, forces and stress with an independent evaluation and with one rank. Exit
+    codes: 0 all agree, 1 a difference or a failure, 3 not all of it could be run.
+
+    Args:
+        model: An ML-IAP file.
+        structure: One more case: a structure in any format that ASE reads.
+        ranks: Numbers of ranks: --ranks 1 2 4. More than the machine has cores is slow
+            and as good.
+        json: Write the certificate to this file.
+        lmp: Another executable of LAMMPS, or the word module for LAMMPS inside Python.
+        flag: FLAG of the pair_style command. 1 is for a LAMMPS with plain ML-IAP; the
+            communication cutoff is then set to the reach of all layers.
+        comm_cutoff: Another communication cutoff, in Å.
+        cases: Names of the cases to run, as the table shows them; all when left out.
+        timeout: Seconds after which a case has failed.
+        seed: Seed of the structures.
+    """
+    from lamplighter import lammps_commands
+    from lamplighter.lammps_interface.certificate import CertifyOptions
+
+    options = CertifyOptions(
+        ranks=tuple(ranks),
+        lmp=lmp,
+        flag=flag,
+        comm_cutoff=comm_cutoff,
+        cases=tuple(cases),
+        timeout_s=timeout,
+        seed=seed,
+    )
+    return lammps_commands.certify(model, structure, options, json)
 
 
 def doctor(

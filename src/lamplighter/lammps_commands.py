@@ -6,13 +6,56 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamplighter.console import info
+from lamplighter.console import info, progress, table
 
 if TYPE_CHECKING:
+    from lamplighter.lammps_interface.certificate import Certificate, CertifyOptions
     from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 DONE = 0
 NOT_KNOWN = 1
+FAILED = 1
+INCOMPLETE = 3
+_COMPLAINTS_SHOWN = 12
+
+
+def certify(
+    model: Path, structure: Path | None, options: CertifyOptions, out: Path | None
+) -> int:
+    """Run a rank certificate; show the table, and what does not agree."""
+    from lamplighter.lammps_interface import certificate as room
+    from lamplighter.lammps_interface.decks.checks import read_structure
+
+    atoms = None if structure is None else read_structure(structure)
+    what = room.plan(model, atoms, options)
+    with progress(what.total, "certify") as advance:
+        found = room.certify(what, advance)
+    if out is not None:
+        room.write(found, out)
+    _show_certificate(found)
+    if out is not None:
+        info(f"wrote {out}")
+    return {"holds": DONE, "fails": FAILED, "incomplete": INCOMPLETE}[found.verdict]
+
+
+def _show_certificate(found: Certificate) -> None:
+    from lamplighter.lammps_interface.certificate import COLUMNS
+
+    file, lammps = found.model, found.lammps
+    table(found.rows(), COLUMNS, title=f"{file['file']}, {file['dtype']}")
+    for one in found.bad[:_COMPLAINTS_SHOWN]:
+        info(f"{one.case}, {one.ranks} ranks, {one.comm}: {one.status}: {one.message}")
+    if len(found.bad) > _COMPLAINTS_SHOWN:
+        info(f"and {len(found.bad) - _COMPLAINTS_SHOWN} more")
+    cover = found.coverage
+    info(
+        f"{cover['compared']} runs of {cover['cases']} cases in LAMMPS "
+        f"{lammps['version']}: {cover['with_an_empty_rank']} with an empty rank, "
+        f"{cover['with_one_atom_on_each_rank']} with one atom on each rank, "
+        f"{cover['with_migration']} with atoms that changed their rank; "
+        f"{cover['not_applicable']} that LAMMPS does not allow"
+    )
+    info(f"the certificate {found.verdict} ({found.wall_s:.0f} s)")
 
 
 def doctor(

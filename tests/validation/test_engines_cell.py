@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from lamplighter.errors import DataError
-from lamplighter.validation.engines.cell import MARGIN, dump_text, place
+from lamplighter.lammps_interface.placement import MARGIN, dump_text, place
 
 POSITIVE = [[4.0, 0.0, 0.0], [1.5, 4.2, 0.0], [1.2, 1.3, 3.9]]
 NEGATIVE = [[4.0, 0.0, 0.0], [-1.5, 4.2, 0.0], [-1.2, -1.3, 3.9]]

@@ -15,6 +15,7 @@ from ase.calculators.tersoff import Tersoff
 from numpy.testing import assert_allclose
 
 from lamplighter.errors import ConfigError, DataError, EngineError
+from lamplighter.lammps_interface import session
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines import (
     AseEngine,
@@ -22,7 +23,6 @@ from lamplighter.validation.engines import (
     EngineCalculator,
     LammpsEngine,
     pair_style,
-    session,
 )
 from lamplighter.validation.engines.base import WANT_ALL
 

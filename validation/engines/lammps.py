@@ -17,6 +17,8 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
 from lamplighter.errors import ConfigError, DataError, explain
+from lamplighter.lammps_interface.placement import Placement, dump_text, place
+from lamplighter.lammps_interface.session import Session, stock_command
 from lamplighter.validation.engines.base import (
     WANT_DEFAULT,
     EngineInfo,
@@ -24,8 +26,6 @@ from lamplighter.validation.engines.base import (
     Result,
     check_finite,
 )
-from lamplighter.validation.engines.cell import Placement, dump_text, place
-from lamplighter.validation.engines.session import Session
 
 # force->nktv2p of `units metal`. LAMMPS keeps eight digits of 1.602176634e6; dividing
 # by its own constant gives back the exact virial.
@@ -274,7 +274,7 @@ class _Process:
         self._folder = Path(folder.name)
         try:
             self.session = Session(
-                ranks=ranks, timeout_s=timeout_s, folder=self._folder
+                stock_command(ranks), timeout_s=timeout_s, folder=self._folder
             )
         except BaseException:
             folder.cleanup()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from lamplighter.arrays import Floats
 from lamplighter.errors import DataError, explain
-from lamplighter.validation.engines.base import FloatArray
 
 # Å between the outermost atoms and the wall of a direction that is not periodic. The
 # wall has no physics; it must only leave no atom outside, whatever the rounding.
@@ -37,17 +37,17 @@ class Placement:
         volume: Volume of the input cell in Å^3, ``None`` when it has none.
     """
 
-    box: FloatArray
-    rotation: FloatArray
-    positions: FloatArray
+    box: Floats
+    rotation: Floats
+    positions: Floats
     periodic: tuple[bool, bool, bool]
     volume: float | None
 
-    def forces_back(self, forces: FloatArray) -> FloatArray:
+    def forces_back(self, forces: Floats) -> Floats:
         """Return forces ``[n_atoms, 3]`` of LAMMPS in the axes of the input."""
         return np.asarray(forces @ self.rotation.T)
 
-    def stress_back(self, stress: FloatArray) -> FloatArray | None:
+    def stress_back(self, stress: Floats) -> Floats | None:
         """Return the stress ``[3, 3]`` of the input from the stress of the box.
 
         Both in eV/Å^3. The two volumes differ when a direction is not periodic (the
@@ -132,7 +132,7 @@ def dump_text(placement: Placement, types: list[int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _complete(cell: FloatArray, periodic: tuple[bool, ...]) -> FloatArray:
+def _complete(cell: Floats, periodic: tuple[bool, ...]) -> Floats:
     """Return a right-handed basis: periodic vectors kept, the others unit normals."""
     kept = [axis for axis in range(3) if periodic[axis]]
     lengths = np.linalg.norm(cell[kept], axis=1)
@@ -156,14 +156,14 @@ def _complete(cell: FloatArray, periodic: tuple[bool, ...]) -> FloatArray:
     return basis
 
 
-def _lower_triangular(basis: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _lower_triangular(basis: Floats) -> tuple[Floats, Floats]:
     """Return ``rotation, box`` with ``box = basis @ rotation`` lower triangular."""
     rotation, upper = np.linalg.qr(basis.T)
     signs = np.where(np.diag(upper) < 0.0, -1.0, 1.0)
     return rotation * signs, np.tril((upper * signs[:, None]).T)
 
 
-def _reduce_tilts(box: FloatArray) -> FloatArray:
+def _reduce_tilts(box: Floats) -> Floats:
     """Return a box of the same lattice with tilts of at most half a length.
 
     Tilts couple periodic directions only: a direction that is not periodic is normal
@@ -176,9 +176,7 @@ def _reduce_tilts(box: FloatArray) -> FloatArray:
     return reduced
 
 
-def _wrap(
-    positions: FloatArray, box: FloatArray, periodic: tuple[bool, ...]
-) -> FloatArray:
+def _wrap(positions: Floats, box: Floats, periodic: tuple[bool, ...]) -> Floats:
     """Return positions moved by lattice vectors into the box."""
     shifts = np.floor(np.linalg.solve(box.T, positions.T).T)
     shifts[:, [axis for axis in range(3) if not periodic[axis]]] = 0.0

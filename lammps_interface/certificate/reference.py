@@ -1,0 +1,52 @@
+"""The evaluation that LAMMPS is compared with: own neighbour list, no ghosts."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+
+from lamplighter.lammps_interface.bundle import Bundle
+from lamplighter.lammps_interface.certificate.cases import NOBODY
+from lamplighter.lammps_interface.certificate.compare import Numbers
+from lamplighter.model import graph_from_atoms, potential_from_bytes, predict
+
+
+class Reference:
+    """The potential of an ML-IAP file, in the file's dtype, without LAMMPS."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Load the potential of a bundle.
+
+        Raises:
+            ArtifactError: the potential inside is damaged.
+        """
+        dtype = bundle.header.dtype
+        self._potential = potential_from_bytes(bundle.potential, dtype=dtype)
+        self._potential.requires_grad_(requires_grad=False)
+        self._head = bundle.header.head
+
+    def evaluate(self, atoms: Atoms) -> Numbers:
+        """Return energies, forces and virial of a structure.
+
+        Atoms that the potential does not see (`NOBODY`) have neither. The volume is
+        that of the cell.
+
+        Raises:
+            DataError: a position is not finite, or a periodic cell has no volume.
+        """
+        n = len(atoms)
+        seen = np.array([symbol != NOBODY for symbol in atoms.symbols])
+        graph = graph_from_atoms(
+            atoms[seen], self._potential.config, self._head, self._potential.dtype
+        )
+        found = predict(self._potential, graph)
+        energies, forces = np.zeros(n), np.zeros((n, 3))
+        energies[seen] = found.atomic_energies.detach().numpy()
+        forces[seen] = found.forces.detach().numpy()
+        return Numbers(
+            energy=float(energies.sum()),
+            energies=energies,
+            forces=forces,
+            virial=found.virial.detach().numpy()[0].astype(np.float64),
+            volume=abs(float(np.linalg.det(atoms.cell.array))),
+        )
