@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,6 +57,10 @@ class Evaluated:
     migrated: int
 
 
+class NotRunError(EngineError):
+    """A case that was not even tried; the message says why."""
+
+
 class Job:
     """LAMMPS on some number of ranks.
 
@@ -96,13 +99,14 @@ class Job:
         """Evaluate a case.
 
         Raises:
-            EngineError: LAMMPS stopped, hung, could not be started, or has not come
-                through any case for several processes.
+            EngineError: LAMMPS stopped, hung, or lost atoms.
+            NotRunError: it could not be started on that many ranks, or several
+                processes have ended one after another before.
         """
         if self._lost >= GIVE_UP_AFTER:
-            raise EngineError(
+            raise NotRunError(
                 explain(
-                    f"not run: {self._lost} processes ended one after another",
+                    f"not run, because {self._lost} processes ended one after another",
                     got=self._last_error,
                 )
             )
@@ -166,13 +170,13 @@ class Job:
                 environment=environment,
             )
         except OSError as error:
-            raise EngineError(
+            raise NotRunError(
                 explain(f"{words[0]} cannot be started", got=error.strerror)
             ) from error
         answer = session.ask("", "$(version) $(extract_setting(world_size))")
         self.version, ranks = answer
         if int(float(ranks)) != self._ranks:
-            raise EngineError(
+            raise NotRunError(
                 explain(
                     "each rank runs a job of its own",
                     got=f"{ranks} ranks in a job of {self._ranks}",
@@ -187,13 +191,13 @@ def launch_words(target: Target, ranks: int) -> list[str]:
     """Return the words that start LAMMPS on some number of ranks.
 
     Raises:
-        EngineError: there is no mpiexec for several ranks.
+        NotRunError: there is no mpiexec for several ranks.
     """
     if ranks == 1:
         return list(target.command)
     launcher = find_launcher(target)
     if launcher is None:
-        raise EngineError(
+        raise NotRunError(
             explain(
                 "there is no mpiexec",
                 wanted=f"one that starts {ranks} ranks",
@@ -201,18 +205,6 @@ def launch_words(target: Target, ranks: int) -> list[str]:
             )
         )
     return [str(launcher), "-n", str(ranks), *target.command]
-
-
-class Clock:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._begin = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Return the seconds so far."""
-        return time.perf_counter() - self._begin
 
 
 def _tensor(pressure: list[float]) -> Floats:

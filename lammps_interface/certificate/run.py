@@ -12,14 +12,12 @@ from typing import Final
 
 from ase import Atoms
 
-from lamplighter.errors import ConfigError, EngineError, LamplighterError, explain
+from lamplighter.errors import ConfigError, LamplighterError, explain
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader, read
 from lamplighter.lammps_interface.certificate.cases import (
-    NOBODY,
     SKIN,
     Case,
     Comm,
-    generated_cases,
     structure_cases,
 )
 from lamplighter.lammps_interface.certificate.compare import (
@@ -28,9 +26,10 @@ from lamplighter.lammps_interface.certificate.compare import (
     differences,
     excess,
 )
-from lamplighter.lammps_interface.certificate.job import Evaluated, Job
+from lamplighter.lammps_interface.certificate.generate import generated_cases
+from lamplighter.lammps_interface.certificate.job import Evaluated, Job, NotRunError
 from lamplighter.lammps_interface.certificate.reference import Reference
-from lamplighter.lammps_interface.certificate.report import Certificate, Outcome
+from lamplighter.lammps_interface.certificate.report import Certificate, Outcome, Status
 from lamplighter.lammps_interface.certificate.script import Interaction, data_text
 from lamplighter.lammps_interface.doctor.target import find_target
 
@@ -234,19 +233,22 @@ class _Work:
                 status="not applicable",
                 message=obstacle,
             )
+        status: Status = "failed"
         try:
             found = job.run(case, comm, data, self._potential)
             return self._judge(found, ranks, comm, case, time.perf_counter() - begin)
+        except NotRunError as error:
+            status, message = "not run", str(error)
         except LamplighterError as error:
-            unknown = isinstance(error, EngineError) and "not run:" in str(error)
-            return Outcome(
-                case=case.name,
-                ranks=ranks,
-                comm=comm,
-                status="not run" if unknown else "failed",
-                message=str(error),
-                seconds=time.perf_counter() - begin,
-            )
+            message = str(error)
+        return Outcome(
+            case=case.name,
+            ranks=ranks,
+            comm=comm,
+            status=status,
+            message=message,
+            seconds=time.perf_counter() - begin,
+        )
 
     def _judge(
         self, found: Evaluated, ranks: int, comm: Comm, case: Case, seconds: float
@@ -289,10 +291,7 @@ class _Work:
 def _moved(case: Case, found: Evaluated) -> Atoms:
     """Return the structure that LAMMPS arrived at."""
     shot = found.snapshot
-    symbols = [
-        NOBODY if case.types[kind - 1] == NOBODY else case.types[kind - 1]
-        for kind in shot.kinds
-    ]
+    symbols = [case.types[kind - 1] for kind in shot.kinds]
     return Atoms(symbols, shot.positions, cell=shot.cell, pbc=case.atoms.pbc)
 
 
