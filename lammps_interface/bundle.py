@@ -48,6 +48,10 @@ _HEADER_KEY: Final = "lamplighter_bundle"
 _TENSOR_KEY: Final = "potential"
 _LOADER: Final = ("lamplighter.lammps_interface.bundle", "_load")
 _CONVERT: Final = "lamplighter convert MODEL --head HEAD --elements ... -o FILE.pt"
+_AS_IT_IS: Final = (
+    " (pair_style mliap unified runs an ML-IAP file of mace-torch as it is, and "
+    "lamplighter import makes a MODEL of it)"
+)
 _BOOKKEEPING: Final = frozenset({"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT"})
 _STRINGS: Final = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
 _BYTES: Final = frozenset({"SHORT_BINBYTES", "BINBYTES", "BINBYTES8"})
@@ -389,6 +393,7 @@ def _foreign(name: str, got: str) -> ArtifactError:
             f"{name} is not a Lamplighter ML-IAP file",
             got=got,
             wanted="a file written by `lamplighter convert`",
-            fix=f"nothing in it was executed; {_CONVERT}",
+            fix=f"nothing in it was executed; {_CONVERT}"
+            + (_AS_IT_IS if "module 'mace." in got else ""),
         )
     )

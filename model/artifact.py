@@ -222,7 +222,8 @@ def _raw_header(content: bytes, name: str) -> dict[str, Any]:
                 f"{name} is not a lamplighter model file",
                 got=_guess(content),
                 wanted="safetensors with a lamplighter header",
-                fix="train or import a model first",
+                fix="train a model, or make one of a file of mace-torch: "
+                f"lamplighter import {name} -o MODEL.safetensors",
             )
         ) from error
     if not isinstance(header, dict) or header.get("kind") != _KIND:

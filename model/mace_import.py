@@ -23,16 +23,19 @@ from lamplighter.files import sha256_file
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.dispersion import D3Rule
 from lamplighter.model.heads import HeadSpec
-from lamplighter.model.inert import Record, shown
+from lamplighter.model.inert import Record, kind_of, shown
 from lamplighter.model.mace_cueq import without_kernels
 from lamplighter.model.mace_settings import read_settings
 from lamplighter.model.mace_source import Source
 from lamplighter.model.mace_weights import read_weights
-from lamplighter.model.pickle_records import read_checkpoint
+from lamplighter.model.pickle_records import attribute, children, read_checkpoint
 from lamplighter.model.potential import Potential
 from lamplighter.model.select import belongs_to_elements
 
 TEXT_FIELDS = {"level_of_theory", "dispersion", "licence", "source"}
+ML_IAP = "mace.calculators.lammps_mliap_mace.LAMMPS_MLIAP_MACE"
+"""The class whose pickle is an ML-IAP file of mace-torch."""
+
 HEAD_FIELDS = (*sorted(TEXT_FIELDS), "elements")
 
 
@@ -56,14 +59,16 @@ class Imported:
 def import_mace(
     path: str | os.PathLike[str], heads: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Imported:
-    """Return the potential in a ``.model`` file of mace-torch 0.3.
+    """Return the potential in a ``.model`` file, or ML-IAP file, of mace-torch 0.3.
 
     Coupling tables of a float32 file are rounded to float32; those used here are exact,
     so the energies of such a file agree to about 1e-7 relative, those of a float64 file
     to rounding.
 
     Args:
-        path: written by ``torch.save(model, path)``.
+        path: written by ``torch.save(model, path)``, or the ML-IAP file that
+            ``mace_create_lammps_model`` made of such a model; of that, the model with
+            all its heads is imported.
         heads: for each head's name any of ``level_of_theory``, ``dispersion``,
             ``licence``, ``source``, and ``elements`` (those that the head was trained
             on; others are then refused).
@@ -74,8 +79,35 @@ def import_mace(
         UnsupportedModelError: a feature that is not known; the message names it.
         ConfigError: `heads` names a head or field that does not exist.
     """
-    root = read_checkpoint(path)
+    root = model_in(read_checkpoint(path), Path(path).name)
     return import_record(root, Path(path).name, sha256_file(path), heads)
+
+
+def model_in(root: Record, name: str) -> Record:
+    """Return the model itself from the record of a model or of an ML-IAP object.
+
+    Args:
+        root: the record of a file's content.
+        name: of the file, for messages.
+
+    Raises:
+        ArtifactError: an ML-IAP object of mace-torch without a model inside.
+    """
+    if root.class_name != ML_IAP:
+        return root
+    wrapper = attribute(root, "model", default=None)
+    if isinstance(wrapper, Record) and wrapper.name == "MACEEdgeForcesWrapper":
+        model = children(wrapper).get("model")
+        if model is not None:
+            return model
+    raise ArtifactError(
+        explain(
+            f"{name} begins like an ML-IAP file of mace-torch, but has no model inside",
+            got=kind_of(wrapper),
+            wanted="what mace_create_lammps_model writes",
+            fix="write the file anew, or import the .model file that it was made of",
+        )
+    )
 
 
 def import_record(

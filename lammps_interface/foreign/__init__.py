@@ -7,7 +7,11 @@ Any other file is refused, unless the user trusts that very file.
 
 from __future__ import annotations
 
-from lamplighter.lammps_interface.foreign.loading import is_foreign, load_foreign
+from lamplighter.lammps_interface.foreign.loading import (
+    describe,
+    is_foreign,
+    load_foreign,
+)
 from lamplighter.lammps_interface.foreign.trust import TRUST
 
-__all__ = ["TRUST", "is_foreign", "load_foreign"]
+__all__ = ["TRUST", "describe", "is_foreign", "load_foreign"]

@@ -14,9 +14,6 @@ from lamplighter.model.inert import Record
 from lamplighter.model.pickle_builders import BUILDERS
 from lamplighter.model.pickle_machine import PickleMachine
 
-MACE_FILE: Final = "mace.calculators.lammps_mliap_mace.LAMMPS_MLIAP_MACE"
-"""The class that an ML-IAP file of mace-torch holds."""
-
 _PLAIN: Final = {
     *("builtins", "__builtin__", "collections", "copyreg", "copy_reg", "_codecs"),
     *("numpy", "torch"),

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lamplighter.errors import ArtifactError, explain
 from lamplighter.files import sha256_bytes
 from lamplighter.lammps_interface.foreign.contents import (
-    MACE_FILE,
     contents,
     first_name,
     pickle_of,
 )
-from lamplighter.lammps_interface.foreign.lammps_module import rebuild_lennard_jones
-from lamplighter.lammps_interface.foreign.mace_torch import load_mace_file
-from lamplighter.lammps_interface.foreign.trust import execute, is_trusted, refuse
+from lamplighter.lammps_interface.foreign.lammps_module import (
+    LENNARD_JONES,
+    rebuild_lennard_jones,
+)
+from lamplighter.lammps_interface.foreign.mace_torch import (
+    MaceFile,
+    load_mace_file,
+    read_mace_file,
+)
+from lamplighter.lammps_interface.foreign.trust import (
+    TRUST,
+    execute,
+    is_trusted,
+    refuse,
+)
+from lamplighter.model.inert import shown
+from lamplighter.model.mace_import import ML_IAP
 
 _BUNDLE: Final = "lamplighter.lammps_interface.bundle._load"
 _CHECKPOINTS: Final = ("torch.", "collections.")
@@ -61,7 +75,7 @@ def load_foreign(path: str, content: bytes) -> Any:
         raise _unconverted(path)
     if is_trusted(content):
         return execute(path, content, contents(content, path))
-    if first == MACE_FILE:
+    if first == ML_IAP:
         return load_mace_file(content, Path(path).name, sha256_bytes(content))
     found = contents(content, path)
     model = rebuild_lennard_jones(found, path)
@@ -80,3 +94,48 @@ def _unconverted(path: str) -> ArtifactError:
             "lamplighter convert",
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What an ML-IAP file of another program is, for people.
+
+    Attributes:
+        facts: entries by name, `kind` the first.
+        mace: what an ML-IAP file of mace-torch holds; None for other programs.
+    """
+
+    facts: dict[str, Any]
+    mace: MaceFile | None
+
+
+def describe(path: Path) -> Description | None:
+    """Return what an ML-IAP file of another program is; nothing of it is executed.
+
+    Returns:
+        None for a file that `bundle` or another reader has to tell about.
+
+    Raises:
+        LamplighterError: a file of mace-torch that cannot be read.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    name = first_name(content)
+    if name in {"", _BUNDLE} or name.startswith((*_CHECKPOINTS, _MACE_MODELS)):
+        return None
+    sha256 = sha256_bytes(content)
+    if name == ML_IAP:
+        kind = "ML-IAP file of mace-torch; pair_style mliap unified runs it as it is"
+        mace = read_mace_file(content, path.name, sha256)
+        return Description(facts={"kind": kind}, mace=mace)
+    found = contents(content, path.name)
+    facts = {
+        "kind": "pickled object of another program; loading it executes its code",
+        "class": shown(found.class_name),
+        "names": [shown(one) for one in found.names],
+        "sha256": sha256,
+        "to_load_it": f"{TRUST}={sha256}, where its writer is trusted",
+    }
+    if found.class_name == LENNARD_JONES:
+        facts["kind"] = "LAMMPS' example MLIAPUnifiedLJ; runs as it is"
+        del facts["to_load_it"]
+    return Description(facts=facts, mace=None)

@@ -20,15 +20,13 @@ from torch import Tensor
 import lamplighter
 from lamplighter.errors import ArtifactError, UnsupportedModelError, explain
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
-from lamplighter.lammps_interface.foreign.contents import MACE_FILE
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.model import Potential, potential_to_bytes
 from lamplighter.model.inert import Record, kind_of, shown
-from lamplighter.model.mace_import import Imported, import_record
-from lamplighter.model.pickle_records import attribute, children
+from lamplighter.model.mace_import import ML_IAP, Imported, import_record, model_in
+from lamplighter.model.pickle_records import attribute
 from lamplighter.model.torch_archive import read_archive_bytes
 
-_WRAPPER: Final = "MACEEdgeForcesWrapper"
 _TORCH_DTYPES: Final = {"float64": torch.float64, "float32": torch.float32}
 _ADVICE: Final = (
     "run `lamplighter import` on the .model file that it was made of, then "
@@ -96,14 +94,9 @@ def read_mace_file(content: bytes, name: str, sha256: str) -> MaceFile:
         UnsupportedModelError: a feature that cannot be imported; the message names it.
     """
     root = read_archive_bytes(content, name)
-    if not isinstance(root, Record) or root.class_name != MACE_FILE:
+    if not isinstance(root, Record) or root.class_name != ML_IAP:
         raise _damaged(name, kind_of(root))
-    wrapper = attribute(root, "model")
-    if not isinstance(wrapper, Record) or wrapper.name != _WRAPPER:
-        raise _damaged(name, f"{kind_of(wrapper)} in place of the model")
-    model = children(wrapper).get("model")
-    if model is None:
-        raise _damaged(name, "a wrapper without a model")
+    model, wrapper = model_in(root, name), attribute(root, "model")
     try:
         imported = import_record(model, name, sha256)
     except UnsupportedModelError as error:
@@ -203,7 +196,7 @@ def _damaged(name: str, got: str) -> ArtifactError:
         explain(
             f"{name} begins like an ML-IAP file of mace-torch, but is not one",
             got=got,
-            wanted=f"{MACE_FILE} around a model, as mace_create_lammps_model writes it",
+            wanted=f"{ML_IAP} around a model, as mace_create_lammps_model writes it",
             fix=f"write the file anew with mace-torch 0.3.16, or {_ADVICE}",
         )
     )

@@ -11,11 +11,14 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamplighter.console import info
 from lamplighter.errors import ConfigError, explain
 from lamplighter.files import sha256_file
+
+if TYPE_CHECKING:
+    from lamplighter.model.mace_import import Imported
 
 DONE = 0
 
@@ -85,12 +88,31 @@ def inspect(file: Path, *, as_json: bool) -> int:
 
 def _facts(file: Path) -> dict[str, Any]:
     """Return what is in an ML-IAP file, a checkpoint of mace-torch, or a potential."""
+    foreign = _foreign_facts(file)
+    if foreign is not None:
+        return foreign
     if not zipfile.is_zipfile(file):
         return _potential_facts(file)
     with zipfile.ZipFile(file) as archive:
         tensors = any(re.search(r"/data/\d+$", name) for name in archive.namelist())
     # what LAMMPS gets from us is one call on bytes, without tensors of its own
     return _checkpoint_facts(file) if tensors else _mliap_facts(file)
+
+
+def _foreign_facts(file: Path) -> dict[str, Any] | None:
+    """Return what an ML-IAP file of another program is; None for any other file."""
+    from lamplighter.lammps_interface.foreign import describe
+
+    found = describe(file)
+    if found is None or found.mace is None:
+        return None if found is None else {"file": str(file), **found.facts}
+    imported = found.mace.imported
+    return {
+        **_imported_facts(file, found.facts["kind"], imported),
+        "head_in_use": found.mace.head,
+        "dtype": found.mace.dtype,
+        "charge_and_spin": found.mace.conditions or "not used",
+    }
 
 
 def _mliap_facts(file: Path) -> dict[str, Any]:
@@ -103,10 +125,14 @@ def _mliap_facts(file: Path) -> dict[str, Any]:
 def _checkpoint_facts(file: Path) -> dict[str, Any]:
     from lamplighter.model.mace_import import import_mace
 
-    imported = import_mace(file)
+    kind = "checkpoint of mace-torch; lamplighter import makes a model file of it"
+    return _imported_facts(file, kind, import_mace(file))
+
+
+def _imported_facts(file: Path, kind: str, imported: Imported) -> dict[str, Any]:
     return {
         "file": str(file),
-        "kind": "checkpoint of mace-torch; lamplighter import makes a model file of it",
+        "kind": kind,
         **_size(file, imported.n_parameters),
         **_config_facts(imported.potential.config.to_dict()),
         "provenance": imported.provenance,
