@@ -125,8 +125,10 @@ def read_snapshot(path: Path) -> Snapshot:
     """Return what `commands` had LAMMPS dump.
 
     Raises:
-        EngineError: atoms are missing, or there twice.
+        EngineError: there is no such file, or atoms are missing, or there twice.
     """
+    if not path.is_file():
+        raise EngineError(explain(f"LAMMPS left no {path.name}"))
     lines = path.read_text(encoding="ascii").splitlines()
     count = int(lines[3])
     table = np.array([line.split() for line in lines[9:]], dtype=np.float64)

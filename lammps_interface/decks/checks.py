@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io import read
+from ase.io.formats import UnknownFileTypeError
 from ase.neighborlist import neighbor_list
 
 from lamplighter.errors import ConfigError, DataError, explain
@@ -78,7 +79,17 @@ def read_structure(file: Path) -> Atoms:
     """
     try:
         atoms = read(file)
-    except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        UnknownFileTypeError,
+        ValueError,
+    ) as error:  # ASE's readers say in many ways that a file is none of theirs
         raise DataError(
             explain(f"cannot read {file}", got=error, wanted="a file that ASE reads")
         ) from error
