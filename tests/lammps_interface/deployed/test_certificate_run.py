@@ -1,0 +1,111 @@
+"""The rank certificate in the stock `lmp`, with honest and with cheating models."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+from lamplighter import cli
+from lamplighter.lammps_interface import certificate as room
+from lamplighter.lammps_interface.certificate.compare import TOLERANCES
+
+pytestmark = pytest.mark.mpi
+
+CHEAT = Path(__file__).parent.parent / "cheat"
+QUICK = ("tilted back", "slab", "chain of 2", "one atom", "hidden atoms", "moving")
+
+
+def test_two_ranks_hold(model, tmp_path, capsys):
+    """Empty ranks, one atom per rank, atoms that move: the numbers are those of one."""
+    out = tmp_path / "certificate.json"
+    words = ["certify", str(model.float64), "--ranks", "1", "2", "--json", str(out)]
+    assert cli.run([*words, "--cases", *QUICK]) == 0, capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "the certificate holds" in shown
+    document = json.loads(out.read_text())
+    assert document["verdict"] == "holds"
+    assert len(document["cases"]) == len(QUICK) * 4
+    assert {one["status"] for one in document["cases"]} == {"agrees"}
+    assert document["coverage"]["with_an_empty_rank"] >= 2
+    assert document["coverage"]["with_one_atom_on_each_rank"] == 2
+    assert document["coverage"]["with_migration"] >= 2
+    assert document["lammps"]["version"] == "20250722"
+    # None of this is about zeros.
+    cases = [one for one in document["cases"] if one["case"] == "tilted back"]
+    assert any(one["from_reference"]["forces"]["value"] > 0.0 for one in cases)
+    assert all(one["from_one_rank"] for one in cases[1:])
+
+
+@pytest.fixture
+def cheating(monkeypatch):
+    """Return a function that makes the models in LAMMPS cheat."""
+
+    def cheat(how):
+        path = os.pathsep.join([str(CHEAT), os.environ.get("PYTHONPATH", "")])
+        monkeypatch.setenv("PYTHONPATH", path)
+        monkeypatch.setenv("CHEAT", how)
+
+    return cheat
+
+
+def test_a_model_that_ignores_other_ranks_is_caught(model, cheating):
+    cheating("deaf")
+    options = room.CertifyOptions(ranks=(1, 2), cases=("crystal", "one atom"))
+    found = room.certify(room.plan(model.float64, None, options))
+    assert found.verdict == "fails"
+    bad = {(one.case, one.ranks) for one in found.bad}
+    assert bad == {("crystal", 2)}  # an atom alone needs nobody
+    (first, *_) = found.bad
+    assert first.status == "differs"
+    assert "off the independent evaluation" in first.message
+    assert "off one rank" in first.message
+    assert "at atom" in first.message
+
+
+def test_a_rank_that_falls_asleep_does_not_hang_the_certificate(model, cheating):
+    cheating("slow")
+    options = room.CertifyOptions(ranks=(2,), cases=("one atom",), timeout_s=20.0)
+    begin = time.perf_counter()
+    found = room.certify(room.plan(model.float64, None, options))
+    assert time.perf_counter() - begin < 120.0
+    assert [one.status for one in found.outcomes] == ["failed", "failed"]
+    assert "no answer within 20 s" in found.outcomes[0].message
+
+
+def test_a_structure_of_the_user(model):
+    atoms = bulk("MgO", "rocksalt", a=4.25) * (2, 2, 2)
+    atoms.rattle(0.05, seed=3)
+    atoms.rotate(50, (3, 1, 2), rotate_cell=True)
+    options = room.CertifyOptions(
+        ranks=(1, 2), cases=("structure", "structure, moving")
+    )
+    found = room.certify(room.plan(model.float64, atoms, options))
+    assert found.verdict == "holds", found.bad
+    assert found.coverage["cases"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_four_ranks_hold(model, dtype):
+    """At least twenty cases, on 1 to 4 ranks, brick and tiled."""
+    found = room.certify(room.plan(getattr(model, dtype)))
+    assert found.verdict == "holds", [(one.case, one.message) for one in found.bad]
+    assert found.tolerances == TOLERANCES[dtype]
+    assert found.coverage["cases"] >= 20
+    assert found.coverage["compared"] >= 160
+    assert found.coverage["with_an_empty_rank"] >= 20
+    assert found.coverage["with_one_atom_on_each_rank"] >= 6
+    assert found.coverage["with_migration"] >= 10
+    assert len(found.outcomes) == found.coverage["cases"] * 4 * 2
+
+
+@pytest.mark.slow
+def test_ghosts_that_are_evaluated_here_hold(model):
+    """FLAG 1, the way of a LAMMPS without exchange, with a wide enough shell."""
+    options = room.CertifyOptions(ranks=(1, 3), flag=1)
+    found = room.certify(room.plan(model.float64, None, options))
+    assert found.verdict == "holds", [(one.case, one.message) for one in found.bad]
+    assert found.settings["comm_cutoff"] == pytest.approx(2 * 4.0 + 0.5)
