@@ -87,7 +87,7 @@ WHY: Final[dict[str, str]] = {
     "neighbor-one": "LAMMPS stops with a neighbour list overflow once an atom has more "
     "neighbours than `neigh_modify one`.",
     "respa": "The potential has one kind of force: it cannot be split by distance, and "
-    "all of it is needed at each outer step.",
+    "the pair style refuses.",
     "lost-atoms": "Lost atoms are the sign of an exploding system; ignored, the run "
     "goes on with fewer atoms.",
     # pairs
@@ -109,7 +109,7 @@ WHY: Final[dict[str, str]] = {
     "special-bonds": "LAMMPS drops bonded pairs from the neighbour list, and the "
     "potential then runs without its nearest neighbours.",
     "exclude": "Excluded pairs vanish from the neighbour list, and the potential sees "
-    "atoms without their surroundings.",
+    "atoms without their surroundings; 'exclude group NAME all' hides whole atoms.",
     "gcmc": "Trial moves exclude atoms from the neighbour list; an atom that is still "
     "counted with its reference energy makes acceptance wrong.",
     "ghost-shell": "A LAMMPS whose ML-IAP has no exchange computes features of ghosts "
@@ -121,7 +121,7 @@ WHY: Final[dict[str, str]] = {
     "box.",
     "vacuum": "A barostat across vacuum presses on nothing and closes the gap.",
     "stress-many-body": "The heat flux of a many-body potential does not follow from "
-    "virials split evenly over pairs.",
+    "virials split evenly over pairs, only from those of centroid/stress/atom.",
     "minimize-float32": "Energies in float32 carry noise that a line search takes for "
     "a minimum.",
     "dump-elements": "A trajectory with elements in another order shows another "

@@ -110,8 +110,10 @@ void PairUnified::read_restart(FILE *file)
   const int64_t ntypes = read_number(lmp, file);
   std::vector<std::string> words = {"*", "*"};
   for (int64_t type = 0; type < ntypes; type++) words.push_back(read_text(lmp, file));
-  if (!handle) {
+  if (!handle) {    // init_style says what is missing, if nothing comes
     allocate();
+    for (int i = 1; i <= atom->ntypes; i++)
+      for (int j = i; j <= atom->ntypes; j++) setflag[i][j] = 1;
     return;
   }
   std::vector<char *> arguments;

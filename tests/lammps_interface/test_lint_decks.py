@@ -125,6 +125,15 @@ def test_the_example_is_left_alone():
     assert {one.severity for one in report.findings} == {"note"}
 
 
+def test_a_head_that_the_file_lacks(tmp_path):
+    start = f"variable model index {EXAMPLE / 'mgo-pbe.pt'}\n" + HEAD
+    path = tmp_path / "in.lammps"
+    for head, bad in (("scan", True), ("pbe", False)):
+        path.write_text(start + POTENTIAL.replace("l} 0", f"l}} 0 head {head}"))
+        found = {one.rule: one for one in lint(path).findings}
+        assert ("pair-style" in found) == bad
+
+
 def test_lammps_runs_the_correct_scripts(lmp, tmp_path):
     (tmp_path / "head.lammps").write_text(HEAD)
     script = f"variable model index {EXAMPLE / 'mgo-pbe.pt'}\n"
@@ -137,30 +146,26 @@ def test_lammps_runs_the_correct_scripts(lmp, tmp_path):
     assert [row[0] for row in outcome.numbers("ran")] == list(range(len(DECKS)))
 
 
-# What LAMMPS says, in one process: it stops, or gives another energy without a word.
-CENTROID = """compute c all centroid/stress/atom NULL virial
-compute m all reduce sum c_c[1]
-thermo_style custom step c_m
-run 0"""
+# What LAMMPS says: it stops, or gives another energy without a word.
 LOUD = {
     "units": (
-        HEAD.replace("units metal", "units real") + POTENTIAL + "run 0",
-        "'units metal' is needed",
+        HEAD.replace("units metal", "units si") + POTENTIAL + "run 0",
+        "'units metal' or 'units real' is needed",
     ),
     "tri": ("fix 1 all npt temp 300 300 0.1 tri 0 0 1\nrun 0", "non-triclinic"),
     "late": ("boundary p p p\nrun 0", "after simulation box"),
-    "centroid": (CENTROID, "centroid/stress/atom"),
+    "exclude": ("neigh_modify exclude type 1 1\nrun 0", "takes some pairs"),
+    "keyword": ("pair_style mliap unified ${model} 0 chek 1", "unknown keyword"),
     "group": (
         "compute g all group/group all\nthermo_style custom step c_g\nrun 0",
         "group/group",
     ),
     "respa": (
-        "fix 1 all nve\nrun_style respa 2 2 inner 1 3 4 outer 2\nrun 1",
-        "inner/middle/outer",
+        "fix 1 all nve\nrun_style respa 2 2 pair 2\nrun 1",
+        "'run_style respa' splits",
     ),
 }
 SILENT = {
-    "exclude": "neigh_modify exclude type 1 1\n",
     "hybrid-override": "pair_style hybrid mliap unified ${model} 0 lj/cut 5\n"
     "pair_coeff * * mliap Mg O\npair_coeff 1 1 lj/cut 0 2\n",
 }

@@ -200,15 +200,15 @@ def test_options():
 def test_the_command_line(tmp_path, capsys):
     path = tmp_path / "in.lammps"
     path.write_text("units ${u}\npair_style mliap unified a.pt\npair_coeff * * Mg\n")
-    assert run(["lint", str(path), "--var", "u", "real", "--json"]) == 1
+    assert run(["lint", str(path), "--var", "u", "si", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert report["counts"]["error"] == 2
     found = {one["rule"]: one for one in report["findings"]}
     assert found["units"]["line"] == 1
     assert found["units"]["fix"] == "units metal"
-    assert run(["lint", str(path), "--lmp", "-var u real"]) == 1
+    assert run(["lint", str(path), "--lmp", "-var u si"]) == 1
     text = capsys.readouterr().out
-    assert f"{path}:1: error[units]: units real\n    why: " in text
+    assert f"{path}:1: error[units]: units si\n    why: " in text
     assert f"{path}: 2 errors, 0 warnings, 0 notes" in text
     path.write_text("units metal\n")
     assert run(["lint", str(path)]) == 0

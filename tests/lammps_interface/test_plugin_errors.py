@@ -28,8 +28,20 @@ COEFF = "pair_coeff * * Mg O"
 BAD_INPUT = {
     "newton off": (("units metal", "units metal\nnewton off"), "'newton on' is needed"),
     "units": (
-        ("units metal", "units real"),
-        "'units metal' is needed, not 'units real'",
+        ("units metal", "units electron"),
+        "'units metal' or 'units real' is needed, not 'units electron'",
+    ),
+    "respa": (
+        ("run 0", "run_style respa 2 2 pair 2\nrun 0"),
+        "'run_style respa' splits forces.*use 'run_style verlet'",
+    ),
+    "excluded types": (
+        ("run 0", "neigh_modify exclude type 1 2\nrun 0"),
+        "'exclude type 1 2' takes some pairs",
+    ),
+    "excluded groups": (
+        ("run 0", "group a id 1\nneigh_modify exclude group a a\nrun 0"),
+        "'exclude group a a' takes some pairs.*setforce",
     ),
     "too few names": (
         (COEFF, "pair_coeff * * Mg"),
@@ -46,11 +58,13 @@ BAD_INPUT = {
     "no file": ((STYLE, "pair_style mliap unified no.pt 0"), "no ML-IAP file no.pt"),
     "other file": (
         (STYLE, "pair_style mliap unified in.lammps 0"),
-        "not a Lamplighter",
+        "not (a Lamplighter|an ML-IAP)",
     ),
     "flag": ((STYLE, STYLE[:-1] + "2"), "FLAG must be 0 .* or 1 .*, not '2'"),
-    "no argument": ((STYLE, "pair_style mliap unified"), "FILE and an optional FLAG"),
-    "arguments": ((STYLE, STYLE + " 5"), "FILE and an optional FLAG.*but 3 came"),
+    "no argument": ((STYLE, "pair_style mliap unified"), "FILE, FLAG .* but none came"),
+    "keyword": ((STYLE, STYLE + " 5"), "unknown keyword.*got: 5.*one of head, charge"),
+    "value": ((STYLE, STYLE + " check 0"), "bad value.*check 0.*1 or more"),
+    "no keywords": ((STYLE, STYLE + " head pbe"), "cannot take keywords"),
     "two uses": ((STYLE, STYLE + "\npair_style mliap model linear x"), "mliap/unified"),
 }
 
@@ -66,7 +80,9 @@ def test_bad_input_is_an_error_that_names_it(lmp, case):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("case", ["newton off", "unknown name", "no file"])
+@pytest.mark.parametrize(
+    "case", ["newton off", "unknown name", "no file", "excluded groups"]
+)
 def test_bad_input_ends_all_ranks(lmp, case):
     change, message = BAD_INPUT[case]
     outcome = lmp(SCRIPT.replace(*change), ranks=2)

@@ -105,9 +105,9 @@ def stress(view: View) -> Iterator[Finding]:
     """Atomic virials that are not those of a many-body potential."""
     virials = {c.name: c for c in view.state.computes.values()}
     for compute in virials.values():
-        if compute.style == "centroid/stress/atom":
-            what = "compute centroid/stress/atom is not available for the potential"
-            fix = "compute stress/atom for maps of stress; no heat flux"
+        if compute.style == "centroid/stress/atom" and view.state.kokkos:
+            what = "compute centroid/stress/atom is not available with Kokkos"
+            fix = "run without Kokkos, in the lmp where lamplighter is installed"
             found = error("stress-many-body", compute.where, what, fix)
             yield view.sure(found, sure=compute.sure)
         if compute.style != "heat/flux" or len(compute.args) < 3:
@@ -115,8 +115,9 @@ def stress(view: View) -> Iterator[Finding]:
         source = virials.get(compute.args[2])
         if source is not None and source.style == "stress/atom":
             what = "compute heat/flux with compute stress/atom"
-            fix = "non-equilibrium runs (fix ehex, fix thermal/conductivity)"
-            yield warning("stress-many-body", compute.where, what, fix)
+            fix = f"compute {source.name} ... centroid/stress/atom NULL virial"
+            found = error("stress-many-body", compute.where, what, fix)
+            yield view.sure(found, sure=compute.sure and source.sure)
 
 
 def minimize(view: View) -> Iterator[Finding]:

@@ -34,21 +34,24 @@ def special_bonds(view: View) -> Iterator[Finding]:
 
 
 def exclude(view: View) -> Iterator[Finding]:
-    """Pairs that neigh_modify takes out of the neighbour list."""
+    """Exclusions that take some pairs of an atom and leave the rest."""
     for command in view.state.excludes:
         at = command.args.index("exclude")
-        words = " ".join(command.args[at : at + 4])
+        words = command.args[at + 1 : at + 4]
+        if words[:1] == ("group",) and "all" in words and not view.state.kokkos:
+            continue  # hides whole atoms
         fix = "leave it out; fix setforce holds atoms, NULL under hybrid removes a type"
-        found = error("exclude", command.where, f"neigh_modify {words}", fix)
-        yield view.sure(found, sure=command.sure)
+        what = f"neigh_modify exclude {' '.join(words)}"
+        sure = command.sure and not view.pair.hybrid
+        yield view.sure(error("exclude", command.where, what, fix), sure=sure)
 
 
 def gcmc(view: View) -> Iterator[Finding]:
-    """Moves that exclude atoms for a while."""
+    """Moves that exclude atoms for a while, in a LAMMPS that goes on counting them."""
     for fix in view.state.fixes.values():
-        if fix.style in _EXCLUDED_ATOMS:
-            what = f"fix {fix.style} moves atoms by neigh_modify exclude"
-            advice = "check its acceptance on a case with a known answer first"
+        if fix.style in _EXCLUDED_ATOMS and view.state.kokkos:
+            what = f"fix {fix.style} with Kokkos, whose mliap counts hidden atoms"
+            advice = "run it without Kokkos, in the lmp where lamplighter is installed"
             yield warning("gcmc", fix.where, what, advice)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ase.data import atomic_numbers
 
+from lamplighter.errors import ConfigError
+from lamplighter.lammps_interface.bundle import BundleHeader
+from lamplighter.lammps_interface.keywords import parse
 from lamplighter.lammps_interface.lint.finding import Finding
 from lamplighter.lammps_interface.lint.pairs import Assignment, PairCoeff, assignments
 from lamplighter.lammps_interface.lint.rules.base import View, error, warning
@@ -18,22 +21,37 @@ _OTHER_FILES: Final = (".safetensors", ".model", ".pth", ".pt2", ".json", ".yaml
 
 
 def pair_style(view: View) -> Iterator[Finding]:
-    """FILE and FLAG of the pair style."""
+    """FILE, FLAG and keywords of the pair style."""
     for potential in view.pair.potentials:
         words = potential.file_and_flag
         if any("$" in word for word in words):
             continue
         example = f"pair_style {potential.name} unified FILE.pt 0"
-        if not 1 <= len(words) <= 2:
-            what = f"FILE and an optional FLAG are wanted, but {len(words)} words came"
-            yield view.sure(error("pair-style", view.pair.where, what, example))
-        elif len(words) == 2 and words[1] not in {"0", "1"}:
-            what = f"FLAG is {words[1]!r}; it is 0 (exchange) or 1 (wide ghosts)"
-            yield view.sure(error("pair-style", view.pair.where, what, example))
+        problem = _wrong_words(words, view.header)
+        if problem:
+            yield view.sure(error("pair-style", view.pair.where, problem, example))
         elif words[0].endswith(_OTHER_FILES):
             what = f"{words[0]} is no ML-IAP file"
             fix = f"lamplighter convert {words[0]} --elements ... -o FILE.pt"
             yield view.sure(error("model-file", view.pair.where, what, fix))
+
+
+def _wrong_words(words: Sequence[str], header: BundleHeader | None) -> str:
+    """Return what is wrong with FILE, FLAG and keywords."""
+    if not words:
+        return "FILE is wanted, but no word came"
+    if len(words) > 1 and words[1] not in {"0", "1"}:
+        return f"FLAG is {words[1]!r}; it is 0 (exchange) or 1 (wide ghosts)"
+    try:
+        keywords = parse(" ".join(words[2:]))
+    except ConfigError as problem:
+        return str(problem)
+    heads = () if header is None else header.heads
+    if keywords.head is None and len(heads) > 1:
+        return f"the file holds the heads {', '.join(heads)}, and none is named"
+    if keywords.head is not None and heads and keywords.head not in heads:
+        return f"the file has no head {keywords.head}, but {', '.join(heads)}"
+    return ""
 
 
 def pair_coeff(view: View) -> Iterator[Finding]:

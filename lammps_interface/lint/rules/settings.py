@@ -13,8 +13,8 @@ from lamplighter.lammps_interface.lint.rules.base import (
     warning,
 )
 
-UNITS: Final = ("metal",)
-"""Unit styles in which the pair style runs."""
+# Unit of time in ps, of the unit styles in which the pair style runs.
+_PS: Final = {"metal": 1.0, "real": 1e-3}
 
 _THERMOSTATS: Final = ("nvt", "npt", "nph", "langevin", "temp/berendsen")
 # 1 fs for hydrogen; other masses by the period of a bond of the same stiffness.
@@ -27,7 +27,7 @@ def units(view: View) -> Iterator[Finding]:
     """Units that the potential does not work in."""
     setting = view.state.units
     value = "lj" if setting is None else setting.value
-    if value is None or value in UNITS:
+    if value is None or value in _PS:
         return
     what = f"units {value}" if setting else "no units command: LAMMPS takes units lj"
     yield view.sure(error("units", view.place(setting), what, "units metal"))
@@ -76,10 +76,10 @@ def order(view: View) -> Iterator[Finding]:
 def time_step(view: View) -> Iterator[Finding]:
     """A time step that does not suit the lightest atom, or other units."""
     state = view.state
-    step = view.time_step
-    metal = state.units is not None and state.units.value == "metal"
-    if not state.dynamics or step is None or not metal:
+    unit = _unit_of_time(view)
+    if not state.dynamics or view.time_step is None or unit is None:
         return
+    step = view.time_step * unit
     where = view.place(state.timestep, state.units)
     if step >= _ABSURD_STEP:
         yield view.sure(
@@ -87,13 +87,14 @@ def time_step(view: View) -> Iterator[Finding]:
                 "timestep",
                 where,
                 f"a time step of {step:g} ps = {1000 * step:g} fs",
-                f"timestep {min(step / 1000, 0.001):g}   # ps, not fs",
+                f"timestep {min(step / 1000, 0.001) / unit:g}   # {_name(unit)}",
             )
         )
         return
     if step < _TINY_STEP:
         what = f"a time step of {step:g} ps = {1000 * step:g} fs"
-        yield warning("timestep", where, what, "timestep 0.001   # ps, not s")
+        fix = f"timestep {0.001 / unit:g}   # {_name(unit)}"
+        yield warning("timestep", where, what, fix)
         return
     lightest = _lightest(view)
     styles = [fix.style for fix in view.state.fixes.values()]
@@ -104,8 +105,19 @@ def time_step(view: View) -> Iterator[Finding]:
     longest = _LONGEST_STEP_OF_H * (mass / standard_mass("H")) ** 0.5
     if step > 1.001 * longest:
         what = f"a time step of {1000 * step:g} fs for {name} of {mass:g} amu"
-        fix = f"timestep {_round_down(longest / 2):g}   # at most {longest:.2g} ps"
+        shorter = _round_down(longest / 2) / unit
+        fix = f"timestep {shorter:g}   # {_name(unit)}, at most {longest / unit:.2g}"
         yield warning("timestep", where, what, fix)
+
+
+def _unit_of_time(view: View) -> float | None:
+    """Return the unit of time in ps; None where the units are not known or wrong."""
+    units = view.state.units
+    return _PS.get(units.value or "") if units is not None else None
+
+
+def _name(unit: float) -> str:
+    return "ps" if unit == 1.0 else "fs"
 
 
 def _lightest(view: View) -> tuple[float, str] | None:
@@ -126,8 +138,8 @@ def _round_down(step: float) -> float:
 
 def damping(view: View) -> Iterator[Finding]:
     """Damping times of a thermostat that were meant in fs."""
-    metal = view.state.units is not None and view.state.units.value == "metal"
-    if not view.state.dynamics or not metal:
+    unit = _unit_of_time(view)
+    if not view.state.dynamics or unit is None:
         return
     for fix in view.state.fixes.values():
         words = fix.args
@@ -140,15 +152,18 @@ def damping(view: View) -> Iterator[Finding]:
             at = words.index("temp") if "temp" in words else len(words)
             time = words[at + 3 : at + 4]
         try:
-            value = float(time[0]) if time else 0.0
+            value = unit * float(time[0]) if time else 0.0
         except ValueError:
             continue
+        step = None if view.time_step is None else unit * view.time_step
         if value >= 20:
             what = f"a damping time of {value:g} ps in fix {fix.name}"
-            yield warning("damping", fix.where, what, f"{value / 1000:g}, in ps")
-        elif view.time_step is not None and 0 < value < 3 * view.time_step:
+            better = f"{value / 1000 / unit:g}, in {_name(unit)}"
+            yield warning("damping", fix.where, what, better)
+        elif step is not None and 0 < value < 3 * step:
             what = f"a damping time of {value:g} ps, below three time steps"
-            yield warning("damping", fix.where, what, "100 time steps, such as 0.1")
+            better = f"100 time steps, such as {0.1 / unit:g}"
+            yield warning("damping", fix.where, what, better)
 
 
 def lost_atoms(view: View) -> Iterator[Finding]:
@@ -160,18 +175,12 @@ def lost_atoms(view: View) -> Iterator[Finding]:
 
 
 def respa(view: View) -> Iterator[Finding]:
-    """A splitting of forces that the potential does not have."""
+    """Several time steps, which the potential does not have."""
     setting = view.state.run_style
     if setting is None or not setting.value or not setting.value[0].startswith("respa"):
         return
-    split = [w for w in setting.value if w in {"inner", "middle", "outer"}]
-    what = f"run_style {' '.join(setting.value[:1])}"
-    if split:
-        what += f" splits pair forces ({', '.join(split)})"
-        yield view.sure(error("respa", setting.where, what, "run_style verlet"))
-    else:
-        what += ": the potential has no fast part to put on an inner level"
-        yield warning("respa", setting.where, what, "run_style verlet")
+    what = f"run_style {' '.join(setting.value)}"
+    yield view.sure(error("respa", setting.where, what, "run_style verlet"))
 
 
 RULES = (units, newton, order, time_step, damping, lost_atoms, respa)

@@ -73,8 +73,7 @@ def from_the_definition(potential, atoms):
     here = fixed[: len(atoms)]
     plain = gradient(energies.sum())
     rows = [
-        gradient((fixed[inner, a] * energies).sum())
-        - fixed[: len(atoms), a, None] * plain
+        gradient((fixed[inner, a] * energies).sum()) - here[:, a, None] * plain
         for a in range(3)
     ]
     return torch.stack(rows, dim=1).numpy()

@@ -1,0 +1,228 @@
+"""What a script can ask of a model: head, parity check, per-atom parts, restart."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.io.lammpsdata import write_lammps_data
+
+import lamplighter
+from lamplighter.errors import ConfigError
+from lamplighter.lammps_interface import bundle
+from lamplighter.lammps_interface.convert import convert
+from lamplighter.lammps_interface.runner import run_lammps
+from lamplighter.lammps_interface.selfcheck import PeriodicRank
+from lamplighter.model import save_potential
+from lamplighter.model.mace_import import import_mace
+
+FIXTURES = Path(__file__).parents[2] / "oracle" / "fixtures"
+
+START = """
+units metal
+atom_style atomic
+read_data a.data
+mass 1 24.305
+mass 2 15.999
+"""
+COEFF = "pair_coeff * * Mg O\n"
+
+
+@pytest.fixture(scope="module")
+def two_heads(model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("heads") / "two.pt"
+    return convert(model.path, ["pbe", "scan"], ["Mg", "O"], out)
+
+
+@pytest.fixture
+def run(tmp_path, structures):
+    """Run a script beside the data file of a rattled crystal; return the result."""
+    atoms = structures["rattled"]
+    write_lammps_data(tmp_path / "a.data", atoms, specorder=["Mg", "O"])
+
+    def go(text, *, ranks=1, check=True):
+        (tmp_path / "in.lammps").write_text(text)
+        return run_lammps(tmp_path / "in.lammps", ranks=ranks, check=check)
+
+    return go
+
+
+def numbers(output, label):
+    lines = [x for x in output.splitlines() if x.startswith(f"{label}:")]
+    return np.array([[float(word) for word in line.split()[1:]] for line in lines])
+
+
+def ase_energy(model, structures, head):
+    atoms = structures["rattled"].copy()
+    atoms.calc = lamplighter.Calculator(model.path, head=head, dtype="float64")
+    return atoms.get_potential_energy()
+
+
+def test_the_head_is_chosen_in_the_script(run, two_heads, model, structures):
+    text = START
+    for head in ("pbe", "scan"):
+        text += f"pair_style none\npair_style mliap unified {two_heads} 0 head {head}\n"
+        text += COEFF + 'run 0 post no\nprint "energy: $(pe:%.17g)"\n'
+    done = run(text)
+    found = numbers(done.output, "energy")[:, 0]
+    for energy, head in zip(found, ("pbe", "scan"), strict=True):
+        wanted = ase_energy(model, structures, head)
+        assert energy == pytest.approx(wanted, abs=1e-8)
+        assert f"head {head}, level of theory" in done.output
+    assert abs(found[0] - found[1]) > 0.1
+
+
+def test_several_heads_and_none_named_is_an_error(run, two_heads):
+    text = START + f"pair_style mliap unified {two_heads} 0\n" + COEFF
+    done = run(text, check=False)
+    assert done.returncode == 1
+    assert "none is named" in done.output
+    assert "pbe, scan" in done.output
+    wrong = run(text.replace("two.pt 0", "two.pt 0 head hse"), check=False)
+    assert wrong.returncode == 1
+    assert "hse" in wrong.output
+    assert "scan" in wrong.output
+
+
+def test_a_lammps_that_cannot_name_a_head_gets_an_error(two_heads, structures):
+    model = bundle.load_model(two_heads)
+    rank = PeriodicRank(structures["rattled"], 4.0, model.element_types)
+    with pytest.raises(ConfigError, match=r"several heads.*pbe, scan"):
+        model.compute_forces(rank)
+    model.with_settings("scan").compute_forces(rank)
+    assert np.isfinite(rank.energy)
+
+
+def test_charge_and_spin_are_chosen_at_run_time(tmp_path, structures):
+    path = tmp_path / "m.safetensors"
+    checkpoint = tmp_path / "checkpoint.model"
+    packed = (FIXTURES / "embedding-readout.model.gz").read_bytes()
+    checkpoint.write_bytes(gzip.decompress(packed))
+    potential = import_mace(checkpoint).potential
+    save_potential(potential, path)
+    head = potential.config.heads[-1].name
+    file = convert(path, head, ["O", "Mg"], tmp_path / "m.pt")
+    atoms = structures["tilted"].copy()
+    for values in (
+        {},
+        {"total_charge": -1.0},
+        {"total_charge": 1.0, "total_spin": 2.0},
+    ):
+        model = bundle.load_model(file).with_settings(None, values)
+        rank = PeriodicRank(atoms, model.header.cutoff, model.element_types)
+        model.compute_forces(rank)
+        atoms.info = {"total_charge": 0.0, "total_spin": 1.0} | values
+        atoms.calc = lamplighter.Calculator(path, head=head)
+        assert rank.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+        np.testing.assert_allclose(rank.forces(), atoms.get_forces(), atol=1e-9)
+        assert model.header.conditions == atoms.info
+    with pytest.raises(ConfigError, match="total_charge"):
+        bundle.load_model(file).with_settings(None, {"total_charge": 1e6})
+
+
+PARTS = """
+compute pe all pe/atom
+fix parts all pair 1 mliap reference 0 interaction 0 repulsion 0
+compute largest all reduce max f_parts[1] f_parts[2] f_parts[3]
+variable rest atom c_pe-f_parts[1]-f_parts[2]
+compute rest all reduce sumabs v_rest
+compute sums all reduce sum c_pe f_parts[1] f_parts[2] f_parts[3]
+thermo_style custom step pe c_sums[*] c_rest
+run 2 post no
+print "sums: $(c_sums[1]:%.17g) $(c_sums[2]:%.17g) $(c_sums[3]:%.17g) &
+$(c_sums[4]:%.17g) $(c_rest:%.17g)"
+"""
+
+
+@pytest.mark.mpi
+def test_the_parts_of_the_energy_come_through_fix_pair(
+    run, model, potential, structures
+):
+    text = START + f"pair_style mliap unified {model.float64} 0\n" + COEFF + PARTS
+    one, two = run(text), run(text, ranks=2)
+    pe, reference, interaction, repulsion, rest = numbers(one.output, "sums")[0]
+    np.testing.assert_allclose(
+        numbers(two.output, "sums")[0][:4], [pe, reference, interaction, repulsion]
+    )
+    energies = potential.config.head("pbe").reference_energies
+    symbols = structures["rattled"].symbols
+    assert reference == pytest.approx(sum(energies[s] for s in symbols), rel=1e-14)
+    assert rest < 1e-9
+    assert repulsion > 1e-4
+    assert abs(interaction - repulsion) > 1e-3
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_the_parity_check_passes_and_says_so(run, model, precision):
+    file = getattr(model, precision)
+    text = START + f"pair_style mliap unified {file} 0 check 5\n" + COEFF
+    text += "velocity all create 300 5\nfix 1 all nve\nrun 10\n"
+    for ranks in (1, 2):
+        done = run(text, ranks=ranks)
+        steps = [x for x in done.output.splitlines() if "parity check at step" in x]
+        assert [line.split("step ")[1].split(",")[0] for line in steps] == [
+            "0",
+            "5",
+            "10",
+        ]
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_parity_check_finds_missing_neighbours(run, model, ranks):
+    """A list that is never rebuilt loses the pairs of atoms that travel."""
+    text = START + "neighbor 0.1 bin\nneigh_modify delay 1000 check no\n"
+    text += f"pair_style mliap unified {model.float64} 0 check 5\n" + COEFF
+    text += "velocity all create 30000 5\nfix 1 all nve\ntimestep 0.005\nrun 20\n"
+    done = run(text, ranks=ranks, check=False)
+    assert done.returncode != 0
+    assert done.output.count("ERROR") == 1
+    assert "does not compute what the model says: parity check at step 5" in done.output
+    assert "<-- differs" in done.output
+    assert "largest differences: total energy" in done.output  # step 0 was well
+
+
+RESTART = """
+pair_style mliap unified {file} 0
+pair_coeff * * Mg O
+velocity all create 300 5
+fix 1 all nve
+run 3 post no
+print "energy: $(pe:%.17g)"
+write_restart a.restart
+"""
+AGAIN = 'run 0 post no\nprint "energy: $(pe:%.17g)"\n'
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_restart_file_brings_its_model(run, model, ranks):
+    text = (
+        START + RESTART.format(file=model.float64) + "clear\nread_restart a.restart\n"
+    )
+    done = run(text + AGAIN, ranks=ranks)
+    before, after = numbers(done.output, "energy")[:, 0]
+    assert after == pytest.approx(before, rel=1e-13)
+
+
+def test_a_restart_refuses_another_model(run, model, tmp_path):
+    here = shutil.copy(model.float64, tmp_path / "here.pt")
+    run(START + RESTART.format(file="here.pt"))
+    other = convert(model.path, "scan", ["Mg", "O"], tmp_path / "other.pt")
+    start = "read_restart a.restart\n"
+    new = f"pair_style mliap unified {other} 0\n" + COEFF + AGAIN
+    refused = run(start + new, check=False)
+    assert refused.returncode == 1
+    assert "written with another model" in refused.output
+    assert "head pbe" in refused.output
+    assert "head scan" in refused.output
+    run(start + new.replace("other.pt 0", "other.pt 0 replace yes"))
+    # the same content under another name is the same model
+    shutil.move(here, tmp_path / "moved.pt")
+    same = run(start + "pair_style mliap unified moved.pt 0\n" + COEFF + AGAIN)
+    assert "potential here.pt is not here" in same.output
+    gone = run(start + AGAIN, check=False)
+    assert gone.returncode == 1
+    assert "give pair_style and pair_coeff again" in gone.output
