@@ -1,9 +1,11 @@
 """What every test starts from: fixed seeds, and the folder of the checkout."""
 
+import gzip
 import os
 import random
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,19 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 def root() -> Path:
     """The root folder of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def checkpoint(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Return a function that unpacks a checkpoint of mace-torch into a new folder."""
+    fixtures = root / "tests" / "oracle" / "fixtures"
+
+    def unpack(name: str, folder: Path = fixtures) -> Path:
+        path = tmp_path_factory.mktemp("checkpoint") / f"{name}.model"
+        packed = (folder / f"{name}.model.gz").read_bytes()
+        path.write_bytes(gzip.decompress(packed))
+        return path
+
+    return unpack

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,31 +23,23 @@ from lamplighter.model import (
     save_potential,
 )
 
-FIXTURES = Path(__file__).parents[1] / "oracle" / "fixtures"
-
-
-def checkpoint(folder: Path, name: str) -> Path:
-    path = folder / f"{name}.model"
-    path.write_bytes(gzip.decompress((FIXTURES / f"{name}.model.gz").read_bytes()))
-    return path
-
 
 def run(*words: object) -> int:
     return cli.run([str(word) for word in words])
 
 
 @pytest.fixture
-def heads3(tmp_path: Path) -> Path:
+def heads3(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
     """Import a checkpoint with three heads."""
     model = tmp_path / "heads3.safetensors"
-    assert run("import", checkpoint(tmp_path, "v0.3.13-heads3-zbl"), "-o", model) == 0
+    assert run("import", checkpoint("v0.3.13-heads3-zbl"), "-o", model) == 0
     return model
 
 
 def test_import_says_what_it_found(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    checkpoint: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+    file = checkpoint("v0.3.13-heads3-zbl")
     model = tmp_path / "out.safetensors"
     assert run("import", file, "-o", model) == 0
     said = capfd.readouterr().out
@@ -59,8 +51,10 @@ def test_import_says_what_it_found(
     assert header.dtype == "float64"
 
 
-def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
-    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+def test_heads_are_described_by_a_yaml_file(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = checkpoint("v0.3.13-heads3-zbl")
     model = tmp_path / "out.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text(
@@ -89,9 +83,13 @@ def test_heads_are_described_by_a_yaml_file(tmp_path: Path) -> None:
     ],
 )
 def test_bad_descriptions_are_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str, said: str
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    content: str,
+    said: str,
 ) -> None:
-    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+    file = checkpoint("v0.3.13-heads3-zbl")
     model = tmp_path / "out.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text(content)
@@ -134,9 +132,9 @@ def test_inspect_tells_size_precision_and_hash(
 
 
 def test_inspect_reads_a_checkpoint_too(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    checkpoint: Callable[..., Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = checkpoint(tmp_path, "v0.3.13-heads3-zbl")
+    file = checkpoint("v0.3.13-heads3-zbl")
     assert run("inspect", file, "--json") == 0
     facts = json.loads(capfd.readouterr().out)
     assert facts["kind"].startswith("checkpoint of mace-torch")
@@ -162,8 +160,10 @@ def test_select_keeps_the_numbers(heads3: Path, tmp_path: Path) -> None:
         assert energies[0] == pytest.approx(energies[1], abs=1e-11)
 
 
-def test_select_of_a_head_keeps_the_elements_that_it_knows(tmp_path: Path) -> None:
-    file, model = checkpoint(tmp_path, "v0.3.13-heads3-zbl"), tmp_path / "m.safetensors"
+def test_select_of_a_head_keeps_the_elements_that_it_knows(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    file, model = checkpoint("v0.3.13-heads3-zbl"), tmp_path / "m.safetensors"
     heads = tmp_path / "heads.yaml"
     heads.write_text("pbe: {elements: [Mg, O]}\n")
     assert run("import", file, "-o", model, "--heads", heads) == 0
@@ -195,10 +195,10 @@ def test_impossible_selections_are_refused(
 
 
 def test_charge_and_spin_are_fixed_for_lammps(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    checkpoint: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model, out = tmp_path / "m.safetensors", tmp_path / "m.pt"
-    assert run("import", checkpoint(tmp_path, "embedding-readout"), "-o", model) == 0
+    assert run("import", checkpoint("embedding-readout"), "-o", model) == 0
     head = read_header(model).config.heads[0].name
     words = ("convert", model, "--head", head, "--elements", "O", "-o", out)
     assert run(*words, "--charge", "1", "--spin", "2") == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from lamplighter.model.pickle_records import (
     submodule,
 )
 
-FIXTURES = Path(__file__).parents[1] / "oracle" / "fixtures"
 Edit = Callable[[dict[str, Any]], object]
 GATE = "interactions.0.equivariant_nonlin"
 NETWORK = "interactions.0.conv_tp_weights"
@@ -46,14 +44,12 @@ def path_factor(place: int) -> Edit:
 
 @pytest.fixture
 def changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, str, Edit], Path]:
     """Return a function that changes one module of a checkpoint that is then read."""
 
     def change(name: str, module: str, edit: Edit) -> Path:
-        path = tmp_path / f"{name}.model"
-        packed = (FIXTURES / f"{name}.model.gz").read_bytes()
-        path.write_bytes(gzip.decompress(packed))
+        path = checkpoint(name)
         root = read_checkpoint(path)
         edit(module_state(submodule(root, module) if module else root))
         monkeypatch.setattr(mace_import, "read_checkpoint", lambda _: root)

@@ -6,7 +6,6 @@ That imported models give mace-torch's numbers is shown in tests/oracle.
 from __future__ import annotations
 
 import dataclasses
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,21 +30,7 @@ from lamplighter.model.pickle_records import (
 )
 from lamplighter.model.product import SymmetricProduct
 
-FIXTURES = Path(__file__).parents[1] / "oracle" / "fixtures"
 Edit = Callable[[Record], None]
-
-
-@pytest.fixture
-def unpacked(tmp_path: Path) -> Callable[[str], Path]:
-    """Return a function that unpacks a checkpoint."""
-
-    def unpack(name: str) -> Path:
-        path = tmp_path / f"{name}.model"
-        packed = (FIXTURES / f"{name}.model.gz").read_bytes()
-        path.write_bytes(gzip.decompress(packed))
-        return path
-
-    return unpack
 
 
 def state(record: Record, path: str) -> dict[str, Any]:
@@ -197,13 +182,13 @@ CONTRACTION = "products.0.symmetric_contractions.contractions.0"
     ],
 )
 def test_what_is_not_known_is_refused_by_name(
-    unpacked: Callable[[str], Path],
+    checkpoint: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     edit: Edit,
     said: str,
 ) -> None:
-    path = unpacked(name)
+    path = checkpoint(name)
     record = read_checkpoint(path)
     edit(record)
     monkeypatch.setattr(mace_import, "read_checkpoint", lambda _: record)
@@ -226,10 +211,10 @@ def test_irreps_with_gaps_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("l_out", "full", "reduced"), [(0, 28, 13), (1, 58, 16)])
 def test_collapsed_product_is_the_full_one(
-    unpacked: Callable[[str], Path], l_out: int, full: int, reduced: int
+    checkpoint: Callable[[str], Path], l_out: int, full: int, reduced: int
 ) -> None:
     """Trained weights of the full basis, l <= 3, powers to 3, against plain sums."""
-    tensors = module_tensors(read_checkpoint(unpacked("mh1-narrow-old")))
+    tensors = module_tensors(read_checkpoint(checkpoint("mh1-narrow-old")))
     path = f"products.0.symmetric_contractions.contractions.{l_out}"
     torch.manual_seed(0)
     features = torch.randn(5, 16, 6, dtype=torch.float64)
@@ -253,9 +238,9 @@ def test_collapsed_product_is_the_full_one(
 
 
 def test_other_coupling_coefficients_are_refused(
-    unpacked: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = unpacked("residual-outside")
+    path = checkpoint("residual-outside")
     tables = compiled_tensors(read_checkpoint(path))
     checked = [name for name in tables if "conv_tp" in name and "_w3j_" in name]
     assert any(name.endswith("_w3j_1_1_2") for name in checked)
@@ -270,10 +255,10 @@ def test_other_coupling_coefficients_are_refused(
 
 
 def test_elements_in_another_order(
-    unpacked: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file whose elements do not ascend gives the same numbers under their names."""
-    path = unpacked("gaussian")
+    path = checkpoint("gaussian")
     plain = import_mace(path).potential
     record = read_checkpoint(path)
     numbers = state(record, "")["_buffers"]["atomic_numbers"]
@@ -294,9 +279,9 @@ def test_elements_in_another_order(
 
 
 def test_heads_without_training_are_noted(
-    unpacked: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = unpacked("v0.3.13-heads3-zbl")
+    path = checkpoint("v0.3.13-heads3-zbl")
     record = read_checkpoint(path)
     energies = state(record, "atomic_energies_fn")["_buffers"]["atomic_energies"]
     energies[1, 0] = 0.0
@@ -307,10 +292,10 @@ def test_heads_without_training_are_noted(
 
 
 def test_a_file_without_the_attribute_of_the_first_layer(
-    unpacked: Callable[[str], Path],
+    checkpoint: Callable[[str], Path],
 ) -> None:
     """The published MH-1 lacks `use_edge_irreps_first`; its edges tell."""
-    path = unpacked("mh1-narrow-old")
+    path = checkpoint("mh1-narrow-old")
     assert "use_edge_irreps_first" not in module_state(read_checkpoint(path))
     config = import_mace(path).potential.config
     assert config.edge_channels == 8

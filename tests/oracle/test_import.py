@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,10 @@ NAMES = sorted(path.name.removesuffix(".json.gz") for path in FOLDER.glob("*.jso
 
 @pytest.fixture(scope="module", params=NAMES)
 def case(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, checkpoint: Callable[..., Path]
 ) -> tuple[Imported, dict[str, Any]]:
     """Import one checkpoint and read what mace-torch computed with it."""
-    path = tmp_path_factory.mktemp("oracle") / f"{request.param}.model"
-    packed = (FOLDER / f"{request.param}.model.gz").read_bytes()
-    path.write_bytes(gzip.decompress(packed))
+    path = checkpoint(request.param, FOLDER)
     reference = (FOLDER / f"{request.param}.json.gz").read_bytes()
     return import_mace(path), json.loads(gzip.decompress(reference))
 

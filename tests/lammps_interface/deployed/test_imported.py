@@ -1,8 +1,5 @@
 """Checkpoints of mace-torch, imported and converted, in the stock `lmp`."""
 
-import gzip
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +8,6 @@ from lamplighter.lammps_interface.convert import convert
 from lamplighter.model import load_potential, save_potential
 from lamplighter.model.mace_import import import_mace
 
-FIXTURES = Path(__file__).parents[2] / "oracle" / "fixtures"
 GPA = 160.2176634  # per eV/Å^3
 
 
@@ -26,11 +22,11 @@ GPA = 160.2176634  # per eV/Å^3
         ("embedding-readout", {"total_charge": -1.0, "total_spin": 2.0}),
     ],
 )
-def test_one_and_two_ranks_equal_ase(lammps, structures, tmp_path, name, conditions):
-    checkpoint, path = tmp_path / f"{name}.model", tmp_path / "model.safetensors"
-    packed = (FIXTURES / f"{name}.model.gz").read_bytes()
-    checkpoint.write_bytes(gzip.decompress(packed))
-    save_potential(import_mace(checkpoint).potential, path)
+def test_one_and_two_ranks_equal_ase(
+    lammps, structures, checkpoint, tmp_path, name, conditions
+):
+    path = tmp_path / "model.safetensors"
+    save_potential(import_mace(checkpoint(name)).potential, path)
     head = load_potential(path).config.heads[-1].name
     file = convert(path, head, ["O", "Mg"], tmp_path / "m.pt", conditions=conditions)
     chosen = {k: structures[k] for k in ("tilted", "slab", "far pair", "isolated O")}
