@@ -21,7 +21,8 @@ class Deviation:
     """One measured difference.
 
     Attributes:
-        quantity: ``energy`` (eV per atom), ``forces`` or ``stress``.
+        quantity: ``energy`` (eV per atom), ``forces`` or ``stress``; at a jump
+            ``energy`` (eV), ``force`` or ``slope``.
         value: the largest difference.
         tolerance: for this structure.
         note: which structure and what was done to it.

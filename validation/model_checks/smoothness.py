@@ -18,6 +18,7 @@ from ase import Atoms
 from lamplighter.arrays import Floats
 from lamplighter.validation.model_checks import structures
 from lamplighter.validation.model_checks.additivity import NO_CUTOFF
+from lamplighter.validation.model_checks.deviation import Deviation
 from lamplighter.validation.model_checks.record import CheckRecord, judged, skipped
 from lamplighter.validation.model_checks.subject import Subject
 
@@ -53,27 +54,6 @@ class Path:
         return both
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """A jump and the size that passes.
-
-    Attributes:
-        value: in the unit of its quantity.
-        tolerance: same unit.
-        note: on which path.
-    """
-
-    value: float
-    tolerance: float
-    note: str
-
-    @property
-    def ratio(self) -> float:
-        """Return value over tolerance; infinite for a value that is no number."""
-        ratio = self.value / self.tolerance
-        return ratio if np.isfinite(ratio) else np.inf
-
-
 def check_smoothness(subject: Subject) -> list[CheckRecord]:
     """Move every element out of the reach of every other, alone and in a cluster."""
     if subject.cutoff is None:
@@ -90,7 +70,7 @@ def check_smoothness(subject: Subject) -> list[CheckRecord]:
     return records
 
 
-def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
+def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Deviation]:
     """Return the jumps of energy, force and slope on one path."""
     around = np.concatenate([-_POINTS, _POINTS])
     window = np.linspace(-0.25 * cutoff, 0.0, 8)
@@ -119,7 +99,12 @@ def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Jump]:
         # the derivatives of the forces; that of the energy is one of the forces
         measured["slope"] = (jump[1, 1:].max(), np.abs(slopes).max(), t.curvature_floor)
     return {
-        quantity: Jump(float(value), float(t.jump * size + floor * scale), path.note)
+        quantity: Deviation(
+            quantity=quantity,
+            value=float(value),
+            tolerance=float(t.jump * size + floor * scale),
+            note=path.note,
+        )
         for quantity, (value, size, floor) in measured.items()
     }
 
