@@ -25,7 +25,7 @@ from lamplighter.lammps_interface.placement import place
 
 _GROUP: Final = 4  # elements in one crystal
 _RATTLE: Final = 0.03  # of the spacing
-_SHORTEST: Final = 1.5  # Å between neighbours, whatever the covalent radii
+_SHORTEST: Final = 2.0  # Å between neighbours, whatever the covalent radii
 _WIDEST: Final = 5  # sites along an edge, however strongly a cell is skewed
 
 
