@@ -67,14 +67,15 @@ def convert(
             written.
         LamplighterError: the disk is full; no file is left half-written.
     """
+    names = [head] if isinstance(head, str) else list(head)
     _check_request(Path(out), elements, dtype)
+    _check_heads(names)
     source = load_potential(model_path, dtype="float64")
     defaults = {
         one.name: one.check((conditions or {}).get(one.name))
         for one in source.config.conditions
     }
     fixed = fix_conditions(source, conditions or {})  # refuses unknown ones
-    names = [head] if isinstance(head, str) else list(head)
     for name in names:
         _check_elements(source, _head_of(source, name), elements)
     bundle = _bundle(source, names, elements, dtype, Path(model_path), defaults)
@@ -148,6 +149,17 @@ def _check_request(out: Path, elements: Sequence[str], dtype: str) -> None:
                 "an element is given twice",
                 got=" ".join(twice),
                 wanted="each element once (LAMMPS types may share it in pair_coeff)",
+            )
+        )
+
+
+def _check_heads(heads: Sequence[str]) -> None:
+    if not heads or len(set(heads)) < len(heads):
+        raise ConfigError(
+            explain(
+                "heads to convert",
+                got=" ".join(heads) or "none",
+                wanted="one or more, each once",
             )
         )
 

@@ -225,7 +225,7 @@ def convert(
     model: Path,
     /,
     *,
-    head: str | None = None,
+    head: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     elements: Annotated[list[str], Parameter(consume_multiple=True)],
     output: Output,
     dtype: Dtype = "float64",
@@ -233,18 +233,20 @@ def convert(
     spin: int | None = None,
     condition: dict[str, float] | None = None,
 ) -> int:
-    """Write the ML-IAP file that LAMMPS reads: one head, some elements.
+    """Write the ML-IAP file that LAMMPS reads: one head or several, some elements.
 
     The file is compared with the potential before it gets its name. When they
     disagree, no file is written and the exit code is 1.
 
     Args:
         model: A potential (safetensors).
-        head: The head to take; may be left out when there is only one.
+        head: The head to take; may be left out when there is only one. Of several,
+            --head pbe r2scan, the script of LAMMPS names one.
         elements: The elements to keep, in any order: --elements Mg O.
         output: The file to write, usually with the ending .pt.
         dtype: Precision of the evaluation in LAMMPS.
         charge: Total charge in e, for a potential that depends on it; 0 if left out.
+            The script of LAMMPS may give another; so for spin.
         spin: Multiplicity 2S + 1, for a potential that depends on it; 1 if left out.
         condition: Any other number that the potential depends on, by its name.
     """
@@ -254,7 +256,7 @@ def convert(
     conditions = {name: float(n) for name, n in given.items() if n is not None}
     conditions |= condition or {}
     return commands.convert(
-        model, head, elements, output, dtype=dtype, conditions=conditions
+        model, head or [], elements, output, dtype=dtype, conditions=conditions
     )
 
 

@@ -67,26 +67,27 @@ def evaluate(
 
 def convert(
     model: Path,
-    head: str | None,
+    heads: Sequence[str],
     elements: Sequence[str],
     output: Path,
     *,
     dtype: str,
     conditions: Mapping[str, float],
 ) -> int:
-    """Write the ML-IAP file of one head and some elements."""
+    """Write the ML-IAP file of one head, or several, and some elements."""
     from lamplighter.lammps_interface.convert import convert as write_mliap
 
     path = write_mliap(
         model,
-        _head_name(model, head),
+        [_head_name(model, head) for head in heads] or [_head_name(model, None)],
         elements,
         output,
         dtype=dtype,
         conditions=conditions,
     )
+    choice = f" head {heads[0]}" if len(heads) > 1 else ""
     info(f"wrote {path}")
-    info(f"in LAMMPS: pair_style mliap unified {path} 0")
+    info(f"in LAMMPS: pair_style mliap unified {path} 0{choice}")
     info(f"           pair_coeff * * {' '.join(elements)}")
     return DONE
 

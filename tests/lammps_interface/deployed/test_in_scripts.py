@@ -85,6 +85,13 @@ def test_several_heads_and_none_named_is_an_error(run, two_heads):
     assert "scan" in wrong.output
 
 
+def test_heads_are_named_once(model, tmp_path):
+    for heads in (["pbe", "pbe"], []):
+        with pytest.raises(ConfigError, match="heads to convert.*each once"):
+            convert(model.path, heads, ["O"], tmp_path / "no.pt")
+    assert not (tmp_path / "no.pt").exists()
+
+
 def test_a_lammps_that_cannot_name_a_head_gets_an_error(two_heads, structures):
     model = bundle.load_model(two_heads)
     rank = PeriodicRank(structures["rattled"], 4.0, model.element_types)
