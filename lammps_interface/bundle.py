@@ -48,10 +48,6 @@ _HEADER_KEY: Final = "lamplighter_bundle"
 _TENSOR_KEY: Final = "potential"
 _LOADER: Final = ("lamplighter.lammps_interface.bundle", "_load")
 _CONVERT: Final = "lamplighter convert MODEL --head HEAD --elements ... -o FILE.pt"
-_AS_IT_IS: Final = (
-    " (pair_style mliap unified runs an ML-IAP file of mace-torch as it is, and "
-    "lamplighter import makes a MODEL of it)"
-)
 _BOOKKEEPING: Final = frozenset({"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT"})
 _STRINGS: Final = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
 _BYTES: Final = frozenset({"SHORT_BINBYTES", "BINBYTES", "BINBYTES8"})
@@ -186,6 +182,8 @@ def write(path: str | os.PathLike[str], payload: bytes) -> None:
 def read(path: str | os.PathLike[str]) -> Bundle:
     """Read an ML-IAP file without executing anything that it contains.
 
+    Of an ML-IAP file of mace-torch, the head that it evaluates becomes the bundle.
+
     Raises:
         ArtifactError: no such file, truncated, written by another program, of another
             kind, or written by a newer release; the message says which, and what to do.
@@ -200,7 +198,11 @@ def read(path: str | os.PathLike[str]) -> Bundle:
                 fix=f"give the path of a file written by: {_CONVERT}",
             )
         ) from error
-    return from_file_bytes(content, name=str(path))
+    # Imported here: it imports this module.
+    from lamplighter.lammps_interface.foreign import mace_torch  # noqa: PLC0415
+
+    found = mace_torch.read_bundle(content, Path(path).name)
+    return found or from_file_bytes(content, name=str(path))
 
 
 def from_file_bytes(content: bytes, *, name: str) -> Bundle:
@@ -393,7 +395,6 @@ def _foreign(name: str, got: str) -> ArtifactError:
             f"{name} is not a Lamplighter ML-IAP file",
             got=got,
             wanted="a file written by `lamplighter convert`",
-            fix=f"nothing in it was executed; {_CONVERT}"
-            + (_AS_IT_IS if "module 'mace." in got else ""),
+            fix=f"nothing in it was executed; {_CONVERT}",
         )
     )

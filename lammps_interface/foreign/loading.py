@@ -76,7 +76,7 @@ def load_foreign(path: str, content: bytes) -> Any:
     if is_trusted(content):
         return execute(path, content, contents(content, path))
     if first == ML_IAP:
-        return load_mace_file(content, Path(path).name, sha256_bytes(content))
+        return load_mace_file(content, Path(path).name)
     found = contents(content, path)
     model = rebuild_lennard_jones(found, path)
     if model is None:

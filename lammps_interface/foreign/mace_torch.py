@@ -19,12 +19,15 @@ from torch import Tensor
 
 import lamplighter
 from lamplighter.errors import ArtifactError, UnsupportedModelError, explain
+from lamplighter.files import sha256_bytes
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
+from lamplighter.lammps_interface.foreign.contents import first_name
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.model import Potential, potential_to_bytes
 from lamplighter.model.inert import Record, kind_of, shown
 from lamplighter.model.mace_import import ML_IAP, Imported, import_record, model_in
 from lamplighter.model.pickle_records import attribute
+from lamplighter.model.select import select_part
 from lamplighter.model.torch_archive import read_archive_bytes
 
 _TORCH_DTYPES: Final = {"float64": torch.float64, "float32": torch.float32}
@@ -114,16 +117,48 @@ def read_mace_file(content: bytes, name: str, sha256: str) -> MaceFile:
     )
 
 
-def load_mace_file(content: bytes, name: str, sha256: str) -> MaceTorchModel:
+def read_bundle(content: bytes, name: str) -> Bundle | None:
+    """Return the head that an ML-IAP file of mace-torch evaluates, as a bundle.
+
+    Args:
+        content: of the file.
+        name: of the file, for messages.
+
+    Returns:
+        None for any other file.
+
+    Raises:
+        ArtifactError: the file is damaged, or its model cannot be imported.
+    """
+    if first_name(content) != ML_IAP:
+        return None
+    sha256 = sha256_bytes(content)
+    try:
+        file = read_mace_file(content, name, sha256)
+    except UnsupportedModelError as error:
+        raise ArtifactError(str(error)) from error
+    return _bundle(file, [file.head], name, sha256)
+
+
+def load_mace_file(content: bytes, name: str) -> MaceTorchModel:
     """Return the object that LAMMPS calls, from an ML-IAP file of mace-torch.
 
     Raises:
         LamplighterError: see [`read_mace_file`][].
     """
+    sha256 = sha256_bytes(content)
     file = read_mace_file(content, name, sha256)
-    potential = file.imported.potential.to(_TORCH_DTYPES[file.dtype])
+    names = [spec.name for spec in file.imported.potential.config.heads]
+    others = [one for one in names if one != file.head]
+    return MaceTorchModel(_bundle(file, [file.head, *others], name, sha256))
+
+
+def _bundle(file: MaceFile, heads: list[str], name: str, sha256: str) -> Bundle:
+    """Return the named heads of a file as the content of one of our own."""
+    whole = file.imported.potential
+    potential = select_part(whole, heads, list(whole.config.elements))
+    potential = potential.to(_TORCH_DTYPES[file.dtype])
     config, spec = potential.config, potential.config.head(file.head)
-    others = [one.name for one in config.heads if one.name != file.head]
     header = BundleHeader(
         model_sha256=sha256,
         model_name=name,
@@ -134,16 +169,17 @@ def load_mace_file(content: bytes, name: str, sha256: str) -> MaceTorchModel:
         elements=tuple(config.elements),
         cutoff=float(config.cutoff),
         n_layers=config.n_layers,
-        message_width=0,
+        message_width=max(
+            (one.edge_channels * (one.l_edge + 1) ** 2 for one in config.layers[1:]),
+            default=0,
+        ),
         dtype=file.dtype,
         conditions=file.conditions,
-        heads=(file.head, *others),
+        heads=tuple(heads),
         lamplighter_version=lamplighter.__version__,
         torch_version=str(torch.__version__),
     )
-    return MaceTorchModel(
-        Bundle(header=header, potential=potential_to_bytes(potential))
-    )
+    return Bundle(header=header, potential=potential_to_bytes(potential))
 
 
 def _check_elements(root: Record, potential: Potential, name: str) -> None:

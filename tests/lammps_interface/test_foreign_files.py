@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 
 from lamplighter import cli
 from lamplighter.errors import (
@@ -24,12 +25,14 @@ from lamplighter.errors import (
     UnsafeFileError,
     UnsupportedModelError,
 )
-from lamplighter.lammps_interface import foreign
+from lamplighter.lammps_interface import bundle, foreign
 from lamplighter.lammps_interface.foreign import lammps_module
 from lamplighter.lammps_interface.foreign.contents import contents, first_name
 from lamplighter.lammps_interface.foreign.mace_torch import read_mace_file
 from lamplighter.lammps_interface.foreign.trust import is_trusted
 from lamplighter.lammps_interface.loading import load, note_of
+from lamplighter.lammps_interface.mliap import MliapModel
+from lamplighter.model import graph_from_atoms, predict
 from lamplighter.model.inert import Record
 from lamplighter.model.mace_import import model_in
 
@@ -67,6 +70,14 @@ class Harmless:
 
     def __reduce__(self):
         return os.mkdir, (self.marker,)
+
+
+class Recorder:
+    """An exchange that notes how much it is given."""
+
+    def forward(self, features):
+        self.width = features.shape[1]
+        return features
 
 
 class Model:
@@ -453,3 +464,28 @@ def test_inspect_names_what_loading_would_call(tmp_path, write, capfd):
     path.write_bytes(lj_pickle())
     assert cli.run(["inspect", str(path)]) == 0
     assert "runs as it is" in capfd.readouterr().out
+
+
+def test_other_tools_read_the_head_of_a_file_of_mace_torch(tmp_path):
+    path = tmp_path / "m.pt"
+    path.write_bytes(mace_bytes())
+    found = bundle.read(path)
+    assert (found.header.head, found.header.heads) == ("r2scan", ("r2scan",))
+    assert found.header.model_sha256 == sha256(path)
+    mace, own = load(str(path)), MliapModel(found)
+    atoms = bulk("MgO", "rocksalt", a=4.25)
+    atoms.rattle(0.1, seed=3)
+    graph = graph_from_atoms(atoms, own.potential.config, "r2scan", torch.float64)
+    energies = predict(own.potential, graph).atomic_energies
+    assert torch.equal(predict(mace.potential, graph).atomic_energies, energies)
+    recorder = Recorder()
+    own.potential(graph, recorder)
+    assert found.header.message_width == recorder.width
+
+
+def test_a_model_that_cannot_be_imported_is_an_artifact_error(tmp_path):
+    path = tmp_path / "m.pt"
+    change = (b"ScaleShiftMACE\n", b"ScaleShiftXACE\n")
+    path.write_bytes(rewritten(mace_bytes(), lambda data: data.replace(*change)))
+    with pytest.raises(ArtifactError, match="ScaleShiftXACE"):
+        bundle.read(path)

@@ -42,7 +42,12 @@ def test_one_and_two_ranks_equal_mace_torch(lammps, tmp_path, name, within):
     path, reference = unpacked(name, tmp_path)
     structures = {k: as_atoms(v) for k, v in reference["structures"].items()}
     types = ("H", "O", "Mg")
-    runs = [lammps(structures, path, types=types, ranks=ranks) for ranks in (1, 2)]
+    # The second run also compares itself with an evaluation of the whole.
+    checked = f"pair_style mliap unified {path} 0 check 1\npair_coeff * * H O Mg"
+    runs = [
+        lammps(structures, path, types=types),
+        lammps(structures, path, types=types, ranks=2, pair=checked),
+    ]
     largest = 0.0
     for wanted in reference["results"]:
         for run in runs:
