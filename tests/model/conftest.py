@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -113,3 +114,18 @@ def molecule() -> Atoms:
     )
     atoms.rattle(0.05, seed=1)
     return atoms
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes an archive of torch around a pickle."""
+
+    def write(content: bytes, members: dict[str, bytes] | None = None) -> Path:
+        path = tmp_path / "file.model"
+        with zipfile.ZipFile(path, "w") as stream:
+            stream.writestr("file/data.pkl", content)
+            for name, data in (members or {}).items():
+                stream.writestr(f"file/{name}", data)
+        return path
+
+    return write

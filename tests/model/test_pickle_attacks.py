@@ -5,17 +5,15 @@ from __future__ import annotations
 import builtins
 import contextlib
 import importlib
-import io
 import os
 import pickle
 import subprocess
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hand_pickles import Call, Stored, pickled
 from torch import nn
 
 from lamplighter.errors import ArtifactError, UnsafeFileError
@@ -28,47 +26,6 @@ from lamplighter.model.pickle_records import (
 from lamplighter.model.torch_archive import read_archive
 
 FILES = Path(__file__).with_name("mace_files")
-
-
-class Call:
-    """Pickles as the call of a function."""
-
-    def __init__(self, function: Callable[..., object], *args: object) -> None:
-        self.reduced = (function, args)
-
-    def __reduce__(self):
-        return self.reduced
-
-
-class Stored:
-    """Pickles as a persistent identifier."""
-
-    def __init__(self, identifier: object) -> None:
-        self.identifier = identifier
-
-
-class Pickler(pickle.Pickler):
-    def persistent_id(self, obj: object) -> object:
-        return obj.identifier if isinstance(obj, Stored) else None
-
-
-def pickled(value: object, protocol: int = 2) -> bytes:
-    stream = io.BytesIO()
-    Pickler(stream, protocol).dump(value)
-    return stream.getvalue()
-
-
-@pytest.fixture
-def archive(tmp_path: Path):
-    def write(content: bytes, members: dict[str, bytes] | None = None) -> Path:
-        path = tmp_path / "file.model"
-        with zipfile.ZipFile(path, "w") as stream:
-            stream.writestr("file/data.pkl", content)
-            for name, data in (members or {}).items():
-                stream.writestr(f"file/{name}", data)
-        return path
-
-    return write
 
 
 @pytest.fixture

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hand_pickles import Call, Stored, pickled
 
 from lamplighter.errors import ArtifactError
 from lamplighter.model import torch_archive
 from lamplighter.model.torch_archive import read_archive
-
-
-class Call:
-    """Pickles as the call of a function."""
-
-    def __init__(self, function: Callable[..., object], *args: object) -> None:
-        self.reduced = (function, args)
-
-    def __reduce__(self):
-        return self.reduced
-
-
-class Stored:
-    """Pickles as a persistent identifier."""
-
-    def __init__(self, identifier: object) -> None:
-        self.identifier = identifier
-
-
-class Pickler(pickle.Pickler):
-    def persistent_id(self, obj: object) -> object:
-        return obj.identifier if isinstance(obj, Stored) else None
-
-
-def pickled(value: object, protocol: int = 2) -> bytes:
-    stream = io.BytesIO()
-    Pickler(stream, protocol).dump(value)
-    return stream.getvalue()
-
-
-@pytest.fixture
-def archive(tmp_path: Path):
-    def write(content: bytes, members: dict[str, bytes] | None = None) -> Path:
-        path = tmp_path / "file.model"
-        with zipfile.ZipFile(path, "w") as stream:
-            stream.writestr("file/data.pkl", content)
-            for name, data in (members or {}).items():
-                stream.writestr(f"file/{name}", data)
-        return path
-
-    return write
 
 
 def stored(count: int, kind: object = torch.FloatStorage, key: str = "0") -> Stored:
