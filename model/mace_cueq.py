@@ -58,12 +58,11 @@ class Formula:
 def without_kernels(root: Record) -> Record:
     """Return the record of a model with every module of cuEquivariance replaced.
 
-    A model without such modules comes back as it is; modules of a kind that is not
-    known stay, for the importer to refuse.
+    A model without such modules comes back as it is.
 
     Raises:
-        UnsupportedModelError: a formula that is not the one of e3nn; the message names
-            the module.
+        UnsupportedModelError: a module of another kind, or a formula that is not the
+            one of e3nn; the message names the module.
     """
     if not any(_is_kernel(module) for _, module in _walk(root, "")):
         return root
@@ -85,7 +84,9 @@ def _replaced(record: Record, path: str) -> Record:
     """Return a copy of a module whose kernels are replaced."""
     if _is_kernel(record):
         known = _CONVERTERS.get(record.name)
-        return record if known is None else known(record, path)
+        if known is None:
+            raise _odd(path, f"the module {record.class_name}")
+        return known(record, path)
     state = dict(module_state(record))
     modules = {
         name: _replaced(child, f"{path}.{name}" if path else name)
@@ -259,6 +260,8 @@ def _projected(record: Record, path: str, n_weights: int) -> Tensor:
     if not isinstance(weight, Tensor) or weight.ndim != 3:
         raise _odd(path, "weights of another shape")
     if projection is not None:
+        if weight.shape[1] != len(projection):
+            raise _odd(path, f"{weight.shape[1]} weights to project")
         weight = torch.einsum("zau,ab->zbu", weight.double(), projection.double())
     if weight.shape[1] != n_weights:
         raise _odd(path, f"{weight.shape[1]} weights for {n_weights} couplings")
@@ -280,14 +283,14 @@ def _formulas(record: Record, path: str, wanted: list[str] | None) -> list[Formu
     operations = module_state(module.args[0]).get("operations")
     if not isinstance(operations, tuple | list) or not operations:
         raise _odd(path, "an empty polynomial")
-    formulas = [_formula(operation, product) for operation, product in operations]
+    formulas = [_formula(*one, path) for one in operations]
     found = [",".join(formula.subscripts) for formula in formulas]
     if wanted is not None and found != wanted:
         raise _odd(path, f"the products {found}")
     return formulas
 
 
-def _formula(operation: Record, product: Record) -> Formula:
+def _formula(operation: Record, product: Record, path: str) -> Formula:
     state = module_state(product)
     operands = state["operands_and_subscripts"]
     return Formula(
@@ -300,14 +303,14 @@ def _formula(operation: Record, product: Record) -> Formula:
         paths=tuple(
             (
                 tuple(module_state(one)["indices"]),
-                _array(module_state(one)["coefficients"]),
+                _array(module_state(one)["coefficients"], path),
             )
             for one in state["paths"]
         ),
     )
 
 
-def _array(value: Any) -> Floats:
+def _array(value: Any, path: str) -> Floats:
     """Return a float64 array that numpy has pickled."""
     match value:
         case Record(
@@ -322,8 +325,7 @@ def _array(value: Any) -> Floats:
         ) if len(raw) == 8 * math.prod(shape):
             flat: Floats = np.frombuffer(raw, dtype="<f8")
             return flat.reshape(shape, order="F" if by_columns else "C")
-    message = "a coefficient that is no array of float64"
-    raise UnsupportedModelError(unsupported(message, "is of another cuEquivariance"))
+    raise _odd(path, "a coefficient that is no array of float64")
 
 
 def _irrep_class(record: Record, name: str) -> str:
