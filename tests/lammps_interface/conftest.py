@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ase.build import bulk
 
 TOY = Path(__file__).parent / "toy"
 
@@ -72,3 +73,21 @@ def lmp(tmp_path):
 def lmp_in():
     """`launch`, for fixtures that outlive a test."""
     return launch
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """The shipped potential for MgO, converted."""
+    from lamplighter.lammps_interface.convert import convert
+    from lamplighter.resources import base_model
+
+    folder = tmp_path_factory.mktemp("model")
+    return convert(base_model(), "pbe", ["Mg", "O"], folder / "mgo.pt")
+
+
+@pytest.fixture
+def mgo(tmp_path):
+    """A file with the conventional cell of MgO."""
+    file = tmp_path / "mgo.xyz"
+    bulk("MgO", "rocksalt", a=4.25, cubic=True).write(file)
+    return file

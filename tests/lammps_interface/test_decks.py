@@ -24,20 +24,6 @@ from lamplighter.lammps_interface.runner import LammpsRun
 from lamplighter.resources import base_model
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return convert(
-        base_model(), "pbe", ["Mg", "O"], tmp_path_factory.mktemp("model") / "mgo.pt"
-    )
-
-
-@pytest.fixture
-def mgo(tmp_path):
-    file = tmp_path / "mgo.xyz"
-    bulk("MgO", "rocksalt", a=4.25, cubic=True).write(file)
-    return file
-
-
 def saved(folder, atoms, name="other.xyz"):
     atoms.write(folder / name)
     return folder / name

@@ -7,32 +7,16 @@ import pytest
 from ase.build import bulk
 from ase.io import read
 
-from lamplighter.lammps_interface.convert import convert
 from lamplighter.lammps_interface.decks.abilities import obstacle
 from lamplighter.lammps_interface.decks.options import DeckOptions
 from lamplighter.lammps_interface.decks.write import write_deck
 from lamplighter.lammps_interface.doctor.processes import ask
 from lamplighter.lammps_interface.doctor.target import find_target
 from lamplighter.lammps_interface.runner import run_lammps
-from lamplighter.resources import base_model
 
 LONG = pytest.mark.slow  # together they take two minutes
 
 SHORT = {"steps": 4, "every": 2, "settle": 2}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return convert(
-        base_model(), "pbe", ["Mg", "O"], tmp_path_factory.mktemp("model") / "mgo.pt"
-    )
-
-
-@pytest.fixture
-def mgo(tmp_path):
-    file = tmp_path / "mgo.xyz"
-    bulk("MgO", "rocksalt", a=4.25, cubic=True).write(file)
-    return file
 
 
 def run(deck, **variables):
