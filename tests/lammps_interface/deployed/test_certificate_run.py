@@ -15,26 +15,37 @@ from lamplighter.lammps_interface.certificate.compare import TOLERANCES
 pytestmark = pytest.mark.mpi
 
 CHEAT = Path(__file__).parent.parent / "cheat"
-QUICK = ("tilted back", "slab", "chain of 2", "one atom", "hidden atoms", "moving")
+QUICK = (
+    "structure",
+    "structure, moving",
+    "slab",
+    "chain of 2",
+    "one atom",
+    "hidden atoms",
+)
 
 
 def test_two_ranks_hold(model, tmp_path, capsys):
     """Empty ranks, one atom per rank, atoms that move: the numbers are those of one."""
+    atoms = bulk("MgO", "rocksalt", a=4.25) * (2, 2, 2)
+    atoms.rattle(0.05, seed=3)
+    atoms.rotate(50, (3, 1, 2), rotate_cell=True)
+    atoms.write(tmp_path / "mgo.xyz")
     out = tmp_path / "certificate.json"
-    words = ["certify", str(model.float64), "--ranks", "1", "2", "--json", str(out)]
+    words = ["certify", str(model.float64), str(tmp_path / "mgo.xyz")]
+    words += ["--ranks", "1", "2", "--json", str(out)]
     assert cli.run([*words, "--cases", *QUICK]) == 0, capsys.readouterr().out
-    shown = capsys.readouterr().out
-    assert "the certificate holds" in shown
+    assert "the certificate holds" in capsys.readouterr().out
     document = json.loads(out.read_text())
     assert document["verdict"] == "holds"
     assert len(document["cases"]) == len(QUICK) * 4
     assert {one["status"] for one in document["cases"]} == {"agrees"}
     assert document["coverage"]["with_an_empty_rank"] >= 2
     assert document["coverage"]["with_one_atom_on_each_rank"] == 2
-    assert document["coverage"]["with_migration"] >= 2
+    assert document["coverage"]["with_migration"] >= 1
     assert document["lammps"]["version"] == "20250722"
     # None of this is about zeros.
-    cases = [one for one in document["cases"] if one["case"] == "tilted back"]
+    cases = [one for one in document["cases"] if one["case"] == "structure"]
     assert any(one["from_reference"]["forces"]["value"] > 0.0 for one in cases)
     assert all(one["from_one_rank"] for one in cases[1:])
 
@@ -67,24 +78,12 @@ def test_a_model_that_ignores_other_ranks_is_caught(model, cheating):
 
 def test_a_rank_that_falls_asleep_does_not_hang_the_certificate(model, cheating):
     cheating("slow")
-    options = room.CertifyOptions(ranks=(2,), cases=("one atom",), timeout_s=20.0)
+    options = room.CertifyOptions(ranks=(2,), cases=("one atom",), timeout_s=8.0)
     begin = time.perf_counter()
     found = room.certify(room.plan(model.float64, None, options))
     assert time.perf_counter() - begin < 120.0
     assert [one.status for one in found.outcomes] == ["failed", "failed"]
-    assert "no answer within 20 s" in found.outcomes[0].message
-
-
-def test_a_structure_of_the_user(model):
-    atoms = bulk("MgO", "rocksalt", a=4.25) * (2, 2, 2)
-    atoms.rattle(0.05, seed=3)
-    atoms.rotate(50, (3, 1, 2), rotate_cell=True)
-    options = room.CertifyOptions(
-        ranks=(1, 2), cases=("structure", "structure, moving")
-    )
-    found = room.certify(room.plan(model.float64, atoms, options))
-    assert found.verdict == "holds", found.bad
-    assert found.coverage["cases"] == 2
+    assert "no answer within 8 s" in found.outcomes[0].message
 
 
 @pytest.mark.slow
