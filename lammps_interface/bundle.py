@@ -18,9 +18,7 @@ import dataclasses
 import io
 import json
 import os
-import pickletools
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -31,6 +29,7 @@ from safetensors import torch as safetensors
 
 from lamplighter.errors import ArtifactError, explain
 from lamplighter.files import atomic_path
+from lamplighter.lammps_interface.payload import CONVERT, damaged, payload_of
 
 if TYPE_CHECKING:
     from lamplighter.lammps_interface.mliap import MliapModel
@@ -46,11 +45,6 @@ KIND: Final = "mliap"
 
 _HEADER_KEY: Final = "lamplighter_bundle"
 _TENSOR_KEY: Final = "potential"
-_LOADER: Final = ("lamplighter.lammps_interface.bundle", "_load")
-_CONVERT: Final = "lamplighter convert MODEL --head HEAD --elements ... -o FILE.pt"
-_BOOKKEEPING: Final = frozenset({"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT"})
-_STRINGS: Final = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"})
-_BYTES: Final = frozenset({"SHORT_BINBYTES", "BINBYTES", "BINBYTES8"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +113,7 @@ class BundleHeader:
         try:
             fields = json.loads(text)
         except json.JSONDecodeError as error:
-            raise _damaged(name, f"its header is not JSON ({error})") from error
+            raise damaged(name, f"its header is not JSON ({error})") from error
         _check_kind(fields, name)
         known = {one.name for one in dataclasses.fields(cls)}
         try:
@@ -127,7 +121,7 @@ class BundleHeader:
             fields["heads"] = tuple(fields.get("heads", (fields["head"],)))
             return cls(**{key: fields[key] for key in known & fields.keys()})
         except (KeyError, TypeError) as error:
-            raise _damaged(name, f"its header lacks entries ({error})") from error
+            raise damaged(name, f"its header lacks entries ({error})") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +150,7 @@ def unpack(payload: bytes, *, name: str = "the ML-IAP file") -> Bundle:
         tensors = safetensors.load(payload)
         raw = tensors[_TENSOR_KEY]
     except (SafetensorError, KeyError) as error:
-        raise _damaged(name, f"its tensors cannot be read ({error})") from error
+        raise damaged(name, f"its tensors cannot be read ({error})") from error
     return Bundle(header=header, potential=raw.numpy().tobytes())
 
 
@@ -195,7 +189,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
             explain(
                 f"the ML-IAP file {path} cannot be read",
                 got=error.strerror,
-                fix=f"give the path of a file written by: {_CONVERT}",
+                fix=f"give the path of a file written by: {CONVERT}",
             )
         ) from error
     # Imported here: it imports this module.
@@ -207,7 +201,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
 
 def from_file_bytes(content: bytes, *, name: str) -> Bundle:
     """Return the bundle in the content of an ML-IAP file; see `read`."""
-    return unpack(_argument(_pickle_of(content, name), name), name=name)
+    return unpack(payload_of(content, name), name=name)
 
 
 def load_model(path: str | os.PathLike[str]) -> MliapModel:
@@ -240,119 +234,16 @@ class _Call:
         return _load, (self._payload,)
 
 
-def _pickle_of(content: bytes, name: str) -> bytes:
-    """Return the pickle inside a torch archive."""
-    if not content.startswith(b"PK"):
-        raise _not_an_archive(content, name)
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = {
-                one.filename.partition("/")[2]: one for one in archive.infolist()
-            }
-            if "constants.pkl" in entries:
-                raise _foreign(
-                    name, "a TorchScript model (made for another pair style)"
-                )
-            entry = entries.get("data.pkl")
-            if entry is None:
-                raise _foreign(name, "a zip archive without a torch pickle")
-            if entry.compress_type != zipfile.ZIP_STORED:
-                raise _foreign(name, "a compressed archive, which torch never writes")
-            return archive.read(entry)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise _damaged(name, f"{len(content)} bytes ({error})") from error
-
-
-def _argument(pickled: bytes, name: str) -> bytes:
-    """Return the argument of the one admitted call; no opcode is executed."""
-    try:
-        steps = list(_until_foreign(pickled))
-    except ValueError as error:
-        raise _damaged(name, f"its pickle is malformed ({error})") from error
-    match steps:
-        case [
-            ("GLOBAL", loader),
-            ("BYTES", bytes(payload)),
-            "TUPLE1",
-            "REDUCE",
-            "STOP",
-        ] if loader == _LOADER:
-            return payload
-        case _:
-            raise _foreign(name, _describe(steps))
-
-
-def _until_foreign(pickled: bytes) -> Iterator[Any]:
-    """Yield the opcodes that matter, up to the first one that no bundle has."""
-    strings: list[str] = []
-    for opcode, value, _ in pickletools.genops(pickled):
-        if opcode.name in _BOOKKEEPING:
-            continue
-        if opcode.name in _STRINGS:
-            strings.append(str(value))
-        elif opcode.name in {"STACK_GLOBAL", "GLOBAL"}:
-            words = str(value).split(" ") if opcode.name == "GLOBAL" else strings[-2:]
-            yield "GLOBAL", tuple(words)
-            if tuple(words) != _LOADER:
-                return
-        elif opcode.name in _BYTES:
-            yield "BYTES", value
-        else:
-            yield opcode.name
-            if opcode.name not in {
-                "TUPLE1",
-                "REDUCE",
-                "EMPTY_DICT",
-                "MARK",
-                "EMPTY_TUPLE",
-            }:
-                return
-
-
-def _describe(steps: list[Any]) -> str:
-    named = [" ".join(step[1][:1]) for step in steps if step[0] == "GLOBAL"]
-    if any(
-        module.startswith(("mace", "nequip", "allegro", "sevenn")) for module in named
-    ):
-        return f"an object of another program, module {named[0]!r}"
-    if any(module.startswith(("torch", "collections")) for module in named):
-        return "a torch checkpoint, not an ML-IAP file"
-    if named and named[0] == _LOADER[0]:
-        return "a pickle with more in it than a Lamplighter bundle"
-    return (
-        f"a pickle that would call {named[0]!r}"
-        if named
-        else "a pickle without a model"
-    )
-
-
-def _not_an_archive(content: bytes, name: str) -> ArtifactError:
-    if not content:
-        return _damaged(name, "an empty file")
-    if content[8:9] == b"{":
-        return ArtifactError(
-            explain(
-                f"{name} is a model that is not converted for LAMMPS yet",
-                got="a safetensors file",
-                wanted="an ML-IAP file (.pt)",
-                fix=_CONVERT,
-            )
-        )
-    if content.startswith(b"\x80"):
-        return _foreign(name, "a bare pickle")
-    return _foreign(name, f"a file that starts with {content[:8]!r}")
-
-
 def _metadata(payload: bytes, name: str) -> str:
     """Return the JSON text of the header in a payload (safetensors metadata)."""
     size = int.from_bytes(payload[:8], "little")
     if len(payload) < 8 + size:
-        raise _damaged(name, "a truncated payload")
+        raise damaged(name, "a truncated payload")
     try:
         table = json.loads(payload[8 : 8 + size])
         text = table["__metadata__"][_HEADER_KEY]
     except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(name, "a payload without a header") from error
+        raise damaged(name, "a payload without a header") from error
     return str(text)
 
 
@@ -366,7 +257,7 @@ def _check_kind(fields: Any, name: str) -> None:
         )
     version = fields.get("format_version")
     if not isinstance(version, int) or version < 1:
-        raise _damaged(name, f"format version {version!r}")
+        raise damaged(name, f"format version {version!r}")
     if version > FORMAT_VERSION:
         raise ArtifactError(
             explain(
@@ -376,25 +267,3 @@ def _check_kind(fields: Any, name: str) -> None:
                 fix="pip install --upgrade lamplighter, or convert the model again",
             )
         )
-
-
-def _damaged(name: str, got: str) -> ArtifactError:
-    return ArtifactError(
-        explain(
-            f"{name} is damaged or truncated",
-            got=got,
-            wanted="a whole ML-IAP file",
-            fix=f"copy it again, or write it anew: {_CONVERT}",
-        )
-    )
-
-
-def _foreign(name: str, got: str) -> ArtifactError:
-    return ArtifactError(
-        explain(
-            f"{name} is not a Lamplighter ML-IAP file",
-            got=got,
-            wanted="a file written by `lamplighter convert`",
-            fix=f"nothing in it was executed; {_CONVERT}",
-        )
-    )
