@@ -12,10 +12,17 @@ from lamplighter.model import graph_from_atoms, potential_from_bytes, predict
 
 
 class Reference:
-    """The potential of an ML-IAP file, in the file's dtype, without LAMMPS."""
+    """The potential of an ML-IAP file, in the file's dtype, without LAMMPS.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Where it depends on charge or spin, they are those that the file names.
+    """
+
+    def __init__(self, bundle: Bundle, head: str | None = None) -> None:
         """Load the potential of a bundle.
+
+        Args:
+            bundle: content of the file.
+            head: which of its heads; that of its header if not given.
 
         Raises:
             ArtifactError: the potential inside is damaged.
@@ -23,7 +30,8 @@ class Reference:
         dtype = bundle.header.dtype
         self._potential = potential_from_bytes(bundle.potential, dtype=dtype)
         self._potential.requires_grad_(requires_grad=False)
-        self._head = bundle.header.head
+        self._head = head or bundle.header.head
+        self._conditions = dict(bundle.header.conditions)
 
     def evaluate(self, atoms: Atoms) -> Numbers:
         """Return energies, forces and virial of a structure.
@@ -36,8 +44,10 @@ class Reference:
         """
         n = len(atoms)
         seen = np.array([symbol != NOBODY for symbol in atoms.symbols])
+        visible = atoms[seen]
+        visible.info |= self._conditions
         graph = graph_from_atoms(
-            atoms[seen], self._potential.config, self._head, self._potential.dtype
+            visible, self._potential.config, self._head, self._potential.dtype
         )
         found = predict(self._potential, graph)
         energies, forces = np.zeros(n), np.zeros((n, 3))

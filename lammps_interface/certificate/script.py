@@ -34,11 +34,13 @@ class Interaction:
     Attributes:
         file: the ML-IAP file.
         flag: the FLAG of the pair_style command.
+        head: the head to name; empty for a file that holds one.
         comm_cutoff: how far ghosts are collected in Å; None leaves it to LAMMPS.
     """
 
     file: Path
     flag: int = 0
+    head: str = ""
     comm_cutoff: float | None = None
 
 
@@ -154,6 +156,8 @@ def read_snapshot(path: Path) -> Snapshot:
 
 def _pair_lines(case: Case, potential: Interaction) -> list[str]:
     style = f'mliap unified "{potential.file}" {potential.flag}'
+    if potential.head:  # a LAMMPS with plain ML-IAP knows no keywords
+        style += f" head {potential.head}"
     if NOBODY not in case.types:
         return [f"pair_style {style}", f"pair_coeff * * {' '.join(case.types)}"]
     names = " ".join("NULL" if name == NOBODY else name for name in case.types)

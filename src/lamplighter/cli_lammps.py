@@ -21,6 +21,7 @@ def certify(
     ranks: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (1, 2, 3, 4),
     json: Path | None = None,
     lmp: str | None = None,
+    head: str | None = None,
     flag: int = 0,
     comm_cutoff: float | None = None,
     cases: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
@@ -41,6 +42,7 @@ def certify(
             and as good.
         json: Write the certificate to this file.
         lmp: Another executable of LAMMPS, or the word module for LAMMPS inside Python.
+        head: Which head, of a file that holds several.
         flag: FLAG of the pair_style command. 1 is for a LAMMPS with plain ML-IAP; the
             communication cutoff is then set to the reach of all layers.
         comm_cutoff: Another communication cutoff, in Å.
@@ -54,6 +56,7 @@ def certify(
     options = CertifyOptions(
         ranks=tuple(ranks),
         lmp=lmp,
+        head=head,
         flag=flag,
         comm_cutoff=comm_cutoff,
         cases=tuple(cases),

@@ -185,6 +185,12 @@ def test_a_case_that_does_not_exist_is_refused(mgo):
         room.plan(mgo, None, options)
 
 
+def test_a_head_that_does_not_exist_is_refused(mgo):
+    with pytest.raises(ConfigError, match="no such head; got: scan; wanted: one of p"):
+        room.plan(mgo, None, room.CertifyOptions(head="scan"))
+    assert room.plan(mgo, None, room.CertifyOptions(head="pbe")).head == "pbe"
+
+
 FAKE = """#!{python}
 import sys, time
 for line in sys.stdin:

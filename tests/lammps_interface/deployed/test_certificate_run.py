@@ -9,8 +9,10 @@ import pytest
 from ase.build import bulk
 
 from lamplighter import cli
+from lamplighter.errors import ConfigError
 from lamplighter.lammps_interface import certificate as room
 from lamplighter.lammps_interface.certificate.compare import TOLERANCES
+from lamplighter.lammps_interface.convert import convert
 
 pytestmark = pytest.mark.mpi
 
@@ -48,6 +50,17 @@ def test_two_ranks_hold(model, tmp_path, capsys):
     cases = [one for one in document["cases"] if one["case"] == "structure"]
     assert any(one["from_reference"]["forces"]["value"] > 0.0 for one in cases)
     assert all(one["from_one_rank"] for one in cases[1:])
+
+
+def test_one_head_of_several(model, tmp_path):
+    """The head that is asked for is run, and is what it is compared with."""
+    file = convert(model.path, ["pbe", "scan"], ["Mg", "O"], tmp_path / "two.pt")
+    with pytest.raises(ConfigError, match="several heads; wanted: one of pbe, scan"):
+        room.plan(file)
+    options = room.CertifyOptions(ranks=(1,), head="scan", cases=("chain of 2",))
+    found = room.certify(room.plan(file, None, options))
+    assert found.verdict == "holds", found.bad
+    assert found.model["head"] == "scan"
 
 
 @pytest.fixture
