@@ -1,5 +1,6 @@
 """The rank certificate in the stock `lmp`, with honest and with cheating models."""
 
+import contextlib
 import json
 import os
 import time
@@ -89,6 +90,16 @@ def test_a_model_that_ignores_other_ranks_is_caught(model, cheating):
     assert "at atom" in first.message
 
 
+def sleepers() -> list[str]:
+    """Return the processes that were started with a cheat, and still run."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"CHEAT=slow" in (process / "environ").read_bytes().split(b"\0"):
+                found.append(process.name)
+    return [number for number in found if int(number) != os.getpid()]
+
+
 def test_a_rank_that_falls_asleep_does_not_hang_the_certificate(model, cheating):
     cheating("slow")
     options = room.CertifyOptions(ranks=(2,), cases=("one atom",), timeout_s=8.0)
@@ -97,6 +108,10 @@ def test_a_rank_that_falls_asleep_does_not_hang_the_certificate(model, cheating)
     assert time.perf_counter() - begin < 120.0
     assert [one.status for one in found.outcomes] == ["failed", "failed"]
     assert "no answer within 8 s" in found.outcomes[0].message
+    end = time.perf_counter() + 20.0
+    while sleepers() and time.perf_counter() < end:
+        time.sleep(0.2)
+    assert sleepers() == []
 
 
 @pytest.mark.slow
