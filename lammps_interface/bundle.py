@@ -7,6 +7,7 @@ class state, no code. The bytes, the *payload*, are a safetensors file:
 
     metadata  "lamplighter_bundle": the header, a JSON object (`BundleHeader`)
     tensor    "potential": the bytes of the potential, itself a safetensors file
+    tensors   "potential.1", "potential.2", ...: those of a committee's other members
 
 [`read`][] takes the payload out by walking over the pickle's opcodes; it never
 unpickles, so that a file can be inspected whoever sent it.
@@ -69,6 +70,11 @@ class BundleHeader:
         conditions: total charge (e) and spin (multiplicity), unless the script gives
             others; empty for a potential that does not depend on them.
         heads: names of all heads that the file holds.
+        n_members: number of potentials in the file; more than one are a committee,
+            whose mean is what LAMMPS gets.
+        member_names: names of the model files of a committee, the first is
+            `model_name`; empty for a single potential.
+        member_sha256: likewise their SHA-256.
         lamplighter_version: the release that wrote the file.
         torch_version: the torch that wrote the file.
         format_version: version of this header.
@@ -89,6 +95,9 @@ class BundleHeader:
     self_check: dict[str, float] = field(default_factory=dict)
     conditions: dict[str, float] = field(default_factory=dict)
     heads: tuple[str, ...] = ()
+    n_members: int = 1
+    member_names: tuple[str, ...] = ()
+    member_sha256: tuple[str, ...] = ()
     units: str = "metal"
     lamplighter_version: str = ""
     torch_version: str = ""
@@ -119,6 +128,8 @@ class BundleHeader:
         try:
             fields["elements"] = tuple(fields["elements"])
             fields["heads"] = tuple(fields.get("heads", (fields["head"],)))
+            for key in ("member_names", "member_sha256"):
+                fields[key] = tuple(fields.get(key, ()))
             return cls(**{key: fields[key] for key in known & fields.keys()})
         except (KeyError, TypeError) as error:
             raise damaged(name, f"its header lacks entries ({error})") from error
@@ -126,21 +137,36 @@ class BundleHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """An ML-IAP file in memory: the header and the potential's bytes."""
+    """An ML-IAP file in memory: the header and the bytes of the potentials.
+
+    Attributes:
+        header: what the file says about itself.
+        potential: the potential, or the first member of a committee.
+        others: the other members of a committee.
+    """
 
     header: BundleHeader
     potential: bytes
+    others: tuple[bytes, ...] = ()
+
+    @property
+    def members(self) -> tuple[bytes, ...]:
+        """Return the bytes of all potentials, one if it is no committee."""
+        return (self.potential, *self.others)
 
 
 def pack(bundle: Bundle) -> bytes:
-    """Return the payload: safetensors bytes that hold header and potential."""
-    raw = torch.frombuffer(bytearray(bundle.potential), dtype=torch.uint8)
-    metadata = {_HEADER_KEY: bundle.header.to_json()}
-    return safetensors.save({_TENSOR_KEY: raw}, metadata=metadata)
+    """Return the payload: safetensors bytes that hold header and potentials."""
+    names = _tensor_names(len(bundle.members))
+    tensors = {
+        name: torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        for name, content in zip(names, bundle.members, strict=True)
+    }
+    return safetensors.save(tensors, metadata={_HEADER_KEY: bundle.header.to_json()})
 
 
 def unpack(payload: bytes, *, name: str = "the ML-IAP file") -> Bundle:
-    """Return header and potential of a payload.
+    """Return header and potentials of a payload.
 
     Raises:
         ArtifactError: damaged, of another kind, or written by a newer release.
@@ -148,10 +174,20 @@ def unpack(payload: bytes, *, name: str = "the ML-IAP file") -> Bundle:
     header = BundleHeader.from_json(_metadata(payload, name), name=name)
     try:
         tensors = safetensors.load(payload)
-        raw = tensors[_TENSOR_KEY]
+        first = tensors.pop(_TENSOR_KEY).numpy().tobytes()
     except (SafetensorError, KeyError) as error:
         raise damaged(name, f"its tensors cannot be read ({error})") from error
-    return Bundle(header=header, potential=raw.numpy().tobytes())
+    names = _tensor_names(len(tensors) + 1)[1:]
+    if set(names) != set(tensors) or header.n_members != len(tensors) + 1:
+        found = ", ".join([_TENSOR_KEY, *sorted(tensors)])
+        raise damaged(name, f"{found}, where it says {header.n_members!r} member(s)")
+    others = tuple(tensors[one].numpy().tobytes() for one in names)
+    return Bundle(header=header, potential=first, others=others)
+
+
+def _tensor_names(n_members: int) -> list[str]:
+    """Return the names of the tensors that hold the members."""
+    return [_TENSOR_KEY, *(f"{_TENSOR_KEY}.{k}" for k in range(1, n_members))]
 
 
 def to_file_bytes(payload: bytes) -> bytes:

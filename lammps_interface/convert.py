@@ -1,8 +1,8 @@
 """From a trained potential to the one file that LAMMPS reads.
 
-A conversion keeps one head and the elements in use, fixes the floating-point type,
-checks the result against its source through the calls that LAMMPS makes, and only then
-writes.
+A conversion keeps the heads and elements in use, fixes the floating-point type, checks
+the result against its source through the calls that LAMMPS makes, and only then writes.
+Several potentials become a committee, each checked by itself.
 """
 
 from __future__ import annotations
@@ -20,21 +20,17 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.files import sha256_file
 from lamplighter.lammps_interface import bundle as bundles
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
+from lamplighter.lammps_interface.convert_sources import load_members
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.selfcheck import self_check
-from lamplighter.model import (
-    HeadSpec,
-    Potential,
-    load_potential,
-    potential_to_bytes,
-)
+from lamplighter.model import Potential, potential_to_bytes
 from lamplighter.model.select import fix_conditions, select_part
 
 _DTYPES: Final = {"float64": torch.float64, "float32": torch.float32}
 
 
 def convert(
-    model_path: str | os.PathLike[str],
+    model_path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     head: str | Sequence[str],
     elements: Sequence[str],
     out: str | os.PathLike[str],
@@ -44,7 +40,8 @@ def convert(
     """Write the ML-IAP file of one head, or several, and a set of elements.
 
     Args:
-        model_path: a potential (safetensors) written by training or import.
+        model_path: a potential (safetensors) written by training or import; several
+            are a committee, of which LAMMPS gets the mean energies and forces.
         head: the head to keep, by name; of several, the script names one.
         elements: chemical symbols to keep; ``pair_coeff`` may name any of them, in any
             order.
@@ -61,35 +58,69 @@ def convert(
     Raises:
         ArtifactError: `model_path` is not a readable potential.
         ConfigError: unknown head, an element that the model or the head lacks, one
-            given twice, an unknown dtype, a folder that does not exist, or a condition
-            that the model does not have.
+            given twice, an unknown dtype, a folder that does not exist, a condition
+            that the model does not have, or members of a committee that do not fit
+            each other.
         CheckFailedError: the converted potential disagrees with its source; no file is
             written.
         LamplighterError: the disk is full; no file is left half-written.
     """
+    if isinstance(model_path, (str, os.PathLike)):
+        model_path = [model_path]
+    paths = [Path(one) for one in model_path]
     names = [head] if isinstance(head, str) else list(head)
     _check_request(Path(out), elements, dtype)
     _check_heads(names)
-    source = load_potential(model_path, dtype="float64")
-    defaults = {
-        one.name: one.check((conditions or {}).get(one.name))
-        for one in source.config.conditions
-    }
-    fixed = fix_conditions(source, conditions or {})  # refuses unknown ones
-    for name in names:
-        _check_elements(source, _head_of(source, name), elements)
-    bundle = _bundle(source, names, elements, dtype, Path(model_path), defaults)
+    given = dict(conditions or {})
+    sources = load_members(paths, names, elements)
+    whole = _join(
+        [
+            _checked(_bundle(source, names, elements, dtype, path, given), source)
+            for source, path in zip(sources, paths, strict=True)
+        ]
+    )
+    bundles.write(out, bundles.pack(whole))
+    return Path(out)
+
+
+def _checked(bundle: Bundle, source: Potential) -> Bundle:
+    """Compare what will be written with its source; complete the header.
+
+    Raises:
+        CheckFailedError: they disagree.
+    """
+    header = bundle.header
+    fixed = fix_conditions(source, header.conditions)
     # What is checked is what is written: the potential as read back from the bytes.
     written = bundles.unpack(bundles.pack(bundle))
-    for name in reversed(names):  # the header tells of the first
+    for name in reversed(header.heads):  # the header tells of the first
         found = self_check(fixed, name, MliapModel(written, head=name))
     header = dataclasses.replace(
-        bundle.header,
-        self_check=found.as_header(dtype),
+        header,
+        self_check=found.as_header(header.dtype),
         message_width=found.message_width,
     )
-    bundles.write(out, bundles.pack(dataclasses.replace(bundle, header=header)))
-    return Path(out)
+    return dataclasses.replace(bundle, header=header)
+
+
+def _join(members: Sequence[Bundle]) -> Bundle:
+    """Return one bundle of several; its self-check is the worst of theirs."""
+    if len(members) == 1:
+        return members[0]
+    headers = [one.header for one in members]
+    header = dataclasses.replace(
+        headers[0],
+        n_members=len(members),
+        member_names=tuple(one.model_name for one in headers),
+        member_sha256=tuple(one.model_sha256 for one in headers),
+        message_width=max(one.message_width for one in headers),
+        self_check={
+            name: max(one.self_check[name] for one in headers)
+            for name in headers[0].self_check
+        },
+    )
+    others = tuple(one.potential for one in members[1:])
+    return Bundle(header=header, potential=members[0].potential, others=others)
 
 
 def _bundle(
@@ -98,9 +129,13 @@ def _bundle(
     elements: Sequence[str],
     dtype: str,
     path: Path,
-    conditions: dict[str, float],
+    given: Mapping[str, float],
 ) -> Bundle:
     """Return the selected potential with a header that lacks the self-check."""
+    fix_conditions(source, given)  # refuses unknown ones
+    conditions = {
+        one.name: one.check(given.get(one.name)) for one in source.config.conditions
+    }
     selected = select_part(source, heads, elements).to(_DTYPES[dtype])
     spec = selected.config.head(heads[0])
     header = BundleHeader(
@@ -162,30 +197,3 @@ def _check_heads(heads: Sequence[str]) -> None:
                 wanted="one or more, each once",
             )
         )
-
-
-def _head_of(source: Potential, head: str) -> HeadSpec:
-    """Return the specification of a head; an unknown name lists the known ones."""
-    return source.config.heads[source.head_index(head)]
-
-
-def _check_elements(source: Potential, spec: HeadSpec, elements: Sequence[str]) -> None:
-    """Refuse elements that the model, or the head within it, does not know."""
-    known = source.config.elements
-    for allowed, holder in (
-        (known, "the model"),
-        (
-            tuple(e for e in known if e in spec.reference_energies),
-            f"head {spec.name!r}",
-        ),
-    ):
-        missing = [symbol for symbol in elements if symbol not in allowed]
-        if missing:
-            raise ConfigError(
-                explain(
-                    f"{holder} lacks {'elements' if missing[1:] else 'an element'}",
-                    got=" ".join(missing),
-                    wanted=f"some of {' '.join(allowed)}",
-                    fix="choose other elements, or train the model on data with them",
-                )
-            )

@@ -105,6 +105,9 @@ def note_of(model: Any, path: str) -> str:
     parts = [_origin(model), f"elements {' '.join(model.element_types)}"]
     parts.append(f"cutoff {2.0 * model.rcutfac:g} Angstrom")
     header = getattr(model, "header", None)
+    n_members = getattr(header, "n_members", 1)
+    if n_members > 1:
+        parts.append(f"mean of a committee of {n_members}")
     for name in ("head", "level_of_theory", "dtype"):
         value = getattr(header, name, "")
         if value:

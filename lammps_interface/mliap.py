@@ -17,21 +17,15 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
-from lamplighter.lammps_interface.centroid import centroid_virials
-from lamplighter.lammps_interface.exchange import ExchangeData, LammpsExchange
+from lamplighter.lammps_interface.exchange import ExchangeData
+from lamplighter.lammps_interface.members import Answer, answer_of, mean_of
+from lamplighter.lammps_interface.outputs import output_names, write_outputs
 from lamplighter.lammps_interface.rows import RowData, Rows, graph_of, integers
 from lamplighter.memory import reuse_freed_memory
-from lamplighter.model import (
-    Graph,
-    Potential,
-    pair_gradients,
-    potential_from_bytes,
-    select,
-)
+from lamplighter.model import Potential, potential_from_bytes, select
 
 
 class PairData(RowData, ExchangeData, Protocol):
@@ -53,7 +47,7 @@ class PairData(RowData, ExchangeData, Protocol):
 
 
 class MliapModel:
-    """A potential for one head and a set of elements, as LAMMPS' ML-IAP wants it.
+    """A potential, or a committee, for one head and some elements, as LAMMPS wants it.
 
     Attributes:
         header: what the ML-IAP file says about itself.
@@ -62,7 +56,8 @@ class MliapModel:
         ndescriptors: always 1; the descriptor stage is not used.
         nparams: always 1; the parameters stay on this side.
         interface: a back pointer that LAMMPS sets.
-        potential: the potential of the head in use, without conditions.
+        members: the potentials of the head in use, without conditions: one, or those
+            of a committee, whose mean energies and forces LAMMPS gets.
         gives_centroid: `evaluate` fills ``data.centroid`` where there is one.
     """
 
@@ -88,12 +83,17 @@ class MliapModel:
                 condition.
         """
         self._bundle = bundle
-        whole = potential_from_bytes(bundle.potential, dtype=bundle.header.dtype)
-        self.header: BundleHeader = _chosen(bundle.header, whole, head, conditions)
-        values = self.header.conditions if whole.config.conditions else conditions
+        dtype = bundle.header.dtype
+        whole = [potential_from_bytes(one, dtype=dtype) for one in bundle.members]
+        self.header: BundleHeader = _chosen(bundle.header, whole[0], head, conditions)
+        values = self.header.conditions if whole[0].config.conditions else conditions
         elements = list(bundle.header.elements)
-        self.potential: Potential = select(whole, self.header.head, elements, values)
-        self.potential.requires_grad_(requires_grad=False)
+        self.members: tuple[Potential, ...] = tuple(
+            select(one, self.header.head, elements, values).requires_grad_(
+                requires_grad=False
+            )
+            for one in whole
+        )
         self.element_types: list[str] = elements
         self.rcutfac: float = 0.5 * bundle.header.cutoff
         self.ndescriptors: int = 1
@@ -106,8 +106,7 @@ class MliapModel:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Return the names of what `evaluate` can tell about each atom."""
-        names = ("reference", "interaction")
-        return (*names, "repulsion") if self.potential.config.zbl else names
+        return output_names(self.members)
 
     def with_settings(
         self, head: str | None, conditions: Mapping[str, float] | None = None
@@ -141,7 +140,8 @@ class MliapModel:
         Sets ``data.energy`` (eV, this rank's sum) and ``data.eatoms`` (eV per listed
         atom) and passes dE/d rij (eV/Å) of every directed pair to
         ``data.update_pair_forces``. Fills ``data.centroid`` (eV) and the arrays of
-        ``data.outputs`` (eV) where LAMMPS asks for them.
+        ``data.outputs`` (see `outputs`) where LAMMPS asks for them. A committee's are
+        the means over its members.
         A rank without atoms or pairs takes part in every exchange.
 
         Raises:
@@ -155,52 +155,12 @@ class MliapModel:
             self.with_settings(None)  # raises: a LAMMPS that cannot name one
         wide = self._is_wide(data)
         rows = Rows.of(data, wide=wide)
-        graph = graph_of(data, rows, self.potential.dtype)
-        exchange = LammpsExchange(data, rows.kept)
-        if wide:
-            energies, gradients = _owned_gradients(self.potential, graph, rows.n_owned)
-        elif getattr(data, "centroid", None) is not None:
-            energies, gradients = self._with_centroid(data, rows, graph, exchange)
-        else:
-            energies, gradients = pair_gradients(self.potential, graph, exchange)
-            exchange.finish()
-        _hand_over(data, rows, energies, gradients)
-        self._write_outputs(data, rows, graph, energies)
-        return exchange.widths
-
-    def _with_centroid(
-        self, data: Any, rows: Rows, graph: Graph, exchange: LammpsExchange
-    ) -> tuple[Tensor, Tensor]:
-        """Return energies with E0 and pair gradients; fill ``data.centroid``."""
-        positions = torch.from_numpy(data.x)
-        if rows.kept is not None:
-            positions = positions[rows.kept]
-        energies, gradients, virials = centroid_virials(
-            self.potential, graph, positions, exchange
-        )
-        kept = slice(None) if rows.kept is None else rows.kept.numpy()
-        data.centroid[kept] = virials.numpy()
-        reference = self.potential.reference_energies(graph)
-        return energies.to(torch.float64) + reference, gradients
-
-    def _write_outputs(
-        self, data: Any, rows: Rows, graph: Graph, energies: Tensor
-    ) -> None:
-        """Fill the per-atom arrays that LAMMPS asks for, [nlocal] in eV."""
-        wanted: Mapping[str, Any] = getattr(data, "outputs", None) or {}
-        if not wanted:
-            return
-        reference = self.potential.reference_energies(graph)[: rows.n_owned]
-        parts = {
-            "reference": reference,
-            "interaction": energies[: rows.n_owned] - reference,
-        }
-        if "repulsion" in wanted:
-            parts["repulsion"] = self.potential.repulsion(graph)[: rows.n_owned]
-        kept = torch.arange(rows.n_owned) if rows.kept is None else rows.kept
-        owned = kept[: rows.n_owned].numpy()
-        for name, array in wanted.items():
-            array[owned] = parts[name].detach().numpy()
+        graph = graph_of(data, rows, self.members[0].dtype)
+        answers = [answer_of(one, data, rows, graph, wide=wide) for one in self.members]
+        mean = mean_of(answers)
+        _hand_over(data, rows, mean)
+        write_outputs(self.members, answers, data, rows, graph)
+        return mean.widths
 
     def _is_wide(self, data: PairData) -> bool:
         """Say whether ghosts are evaluated here instead of being asked for.
@@ -245,24 +205,13 @@ def _chosen(
     )
 
 
-def _owned_gradients(
-    potential: Potential, graph: Graph, n_owned: int
-) -> tuple[Tensor, Tensor]:
-    """Return energies [n_owned] with E0, and dE/d rij of the owned atoms' energy."""
-    vectors = graph.pair_vectors.detach().requires_grad_()
-    with torch.enable_grad():
-        energies = potential(graph.with_pair_vectors(vectors))[:n_owned]
-        (gradients,) = torch.autograd.grad(
-            energies.sum(), vectors, materialize_grads=True
-        )
-    reference = potential.reference_energies(graph)[:n_owned]
-    return energies.detach().to(torch.float64) + reference, gradients
-
-
-def _hand_over(data: PairData, rows: Rows, energies: Tensor, gradients: Tensor) -> None:
-    """Write energies and pair forces where LAMMPS looks for them."""
-    energies = energies.detach()
+def _hand_over(data: Any, rows: Rows, answer: Answer) -> None:
+    """Write energies, pair forces and virials where LAMMPS looks for them."""
+    energies = answer.energies
     data.energy = float(energies.sum())
+    if answer.virials is not None:
+        kept = slice(None) if rows.kept is None else rows.kept.numpy()
+        data.centroid[kept] = answer.virials.numpy()
     if rows.new is not None:
         spread = energies.new_zeros(data.ntotal)
         spread[rows.kept[: rows.n_owned]] = energies  # type: ignore[index]
@@ -271,7 +220,7 @@ def _hand_over(data: PairData, rows: Rows, energies: Tensor, gradients: Tensor) 
     _set_atom_energies(data, energies[listed].numpy())
     if data.npairs == 0:  # a plain LAMMPS takes the address of the first entry
         return
-    forces = gradients.detach().to(torch.float64)
+    forces = answer.gradients
     if rows.pairs is not None:
         everywhere = forces.new_zeros((data.npairs, 3))
         everywhere[rows.pairs] = forces

@@ -17,10 +17,11 @@ from ase import Atoms
 
 from lamplighter.arrays import Floats
 from lamplighter.errors import CheckFailedError, explain
+from lamplighter.lammps_interface.members import mean_prediction
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.pair_abi import Check, view
 from lamplighter.lammps_interface.selfcheck import TOLERANCES
-from lamplighter.model import Prediction, graph_from_atoms, predict
+from lamplighter.model import Prediction, graph_from_atoms
 
 _UNITS: Final = {
     "total energy": "eV/atom",
@@ -85,11 +86,13 @@ def _structure(model: MliapModel, gathered: Check) -> Atoms:
 
 
 def _reference(model: MliapModel, atoms: Atoms) -> Prediction:
-    potential = model.potential
-    if potential.dtype != torch.float64:
-        potential = copy.deepcopy(potential).to(torch.float64)
-    head = potential.config.heads[0].name
-    return predict(potential, graph_from_atoms(atoms, potential.config, head))
+    members = [
+        one if one.dtype == torch.float64 else copy.deepcopy(one).to(torch.float64)
+        for one in model.members
+    ]
+    config = members[0].config
+    graph = graph_from_atoms(atoms, config, config.heads[0].name)
+    return mean_prediction(members, graph)
 
 
 def _differences(

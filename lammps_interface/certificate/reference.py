@@ -8,7 +8,8 @@ from ase import Atoms
 from lamplighter.lammps_interface.bundle import Bundle
 from lamplighter.lammps_interface.certificate.cases import NOBODY
 from lamplighter.lammps_interface.certificate.compare import Numbers
-from lamplighter.model import graph_from_atoms, potential_from_bytes, predict
+from lamplighter.lammps_interface.members import mean_prediction
+from lamplighter.model import graph_from_atoms, potential_from_bytes
 
 
 class Reference:
@@ -28,8 +29,7 @@ class Reference:
             ArtifactError: the potential inside is damaged.
         """
         dtype = bundle.header.dtype
-        self._potential = potential_from_bytes(bundle.potential, dtype=dtype)
-        self._potential.requires_grad_(requires_grad=False)
+        self._members = [potential_from_bytes(m, dtype=dtype) for m in bundle.members]
         self._head = head or bundle.header.head
         self._conditions = dict(bundle.header.conditions)
 
@@ -46,10 +46,9 @@ class Reference:
         seen = np.array([symbol != NOBODY for symbol in atoms.symbols])
         visible = atoms[seen]
         visible.info |= self._conditions
-        graph = graph_from_atoms(
-            visible, self._potential.config, self._head, self._potential.dtype
-        )
-        found = predict(self._potential, graph)
+        first = self._members[0]
+        graph = graph_from_atoms(visible, first.config, self._head, first.dtype)
+        found = mean_prediction(self._members, graph)
         energies, forces = np.zeros(n), np.zeros((n, 3))
         energies[seen] = found.atomic_energies.detach().numpy()
         forces[seen] = found.forces.detach().numpy()

@@ -222,7 +222,7 @@ def inspect(file: Path, /, *, as_json: Json = False) -> int:
 
 @app.command
 def convert(
-    model: Path,
+    models: list[Path],
     /,
     *,
     head: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
@@ -239,7 +239,9 @@ def convert(
     disagree, no file is written and the exit code is 1.
 
     Args:
-        model: A potential (safetensors).
+        models: A potential (safetensors). Several, which differ in the seed of their
+            training, make a committee: LAMMPS gets their mean, and how far they
+            disagree about each force.
         head: The head to take; may be left out when there is only one. Of several,
             --head pbe r2scan, the script of LAMMPS names one.
         elements: The elements to keep, in any order: --elements Mg O.
@@ -256,7 +258,7 @@ def convert(
     conditions = {name: float(n) for name, n in given.items() if n is not None}
     conditions |= condition or {}
     return commands.convert(
-        model, head or [], elements, output, dtype=dtype, conditions=conditions
+        models, head or [], elements, output, dtype=dtype, conditions=conditions
     )
 
 

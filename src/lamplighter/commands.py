@@ -66,7 +66,7 @@ def evaluate(
 
 
 def convert(
-    model: Path,
+    models: Sequence[Path],
     heads: Sequence[str],
     elements: Sequence[str],
     output: Path,
@@ -74,12 +74,12 @@ def convert(
     dtype: str,
     conditions: Mapping[str, float],
 ) -> int:
-    """Write the ML-IAP file of one head, or several, and some elements."""
+    """Write the ML-IAP file of a potential, or of a committee of several."""
     from lamplighter.lammps_interface.convert import convert as write_mliap
 
     path = write_mliap(
-        model,
-        [_head_name(model, head) for head in heads] or [_head_name(model, None)],
+        models,
+        [_head_name(models[0], head) for head in heads] or _head_name(models[0], None),
         elements,
         output,
         dtype=dtype,
@@ -87,6 +87,8 @@ def convert(
     )
     choice = f" head {heads[0]}" if len(heads) > 1 else ""
     info(f"wrote {path}")
+    if len(models) > 1:
+        info(f"a committee of {len(models)}: LAMMPS gets the mean energies and forces")
     info(f"in LAMMPS: pair_style mliap unified {path} 0{choice}")
     info(f"           pair_coeff * * {' '.join(elements)}")
     return DONE
