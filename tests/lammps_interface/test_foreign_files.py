@@ -31,8 +31,7 @@ from lamplighter.lammps_interface.foreign.contents import contents, first_name
 from lamplighter.lammps_interface.foreign.mace_torch import read_mace_file
 from lamplighter.lammps_interface.foreign.trust import is_trusted
 from lamplighter.lammps_interface.loading import load, note_of
-from lamplighter.lammps_interface.mliap import MliapModel
-from lamplighter.model import graph_from_atoms, predict
+from lamplighter.model import graph_from_atoms, potential_from_bytes, predict
 from lamplighter.model.inert import Record
 from lamplighter.model.mace_import import model_in
 
@@ -481,14 +480,18 @@ def test_other_tools_read_the_head_of_a_file_of_mace_torch(tmp_path):
     found = bundle.read(path)
     assert (found.header.head, found.header.heads) == ("r2scan", ("r2scan",))
     assert found.header.model_sha256 == sha256(path)
-    mace, own = load(str(path)), MliapModel(found)
+    own = potential_from_bytes(found.potential, dtype="float64")
+    whole = read_mace_file(mace_bytes(), "m.pt", "0").imported.potential
     atoms = bulk("MgO", "rocksalt", a=4.25)
     atoms.rattle(0.1, seed=3)
-    graph = graph_from_atoms(atoms, own.potential.config, "r2scan", torch.float64)
-    energies = predict(own.potential, graph).atomic_energies
-    assert torch.equal(predict(mace.potential, graph).atomic_energies, energies)
+    graphs = [
+        graph_from_atoms(atoms, one.config, "r2scan", torch.float64)
+        for one in (own, whole)
+    ]
+    energies = predict(own, graphs[0]).atomic_energies
+    assert torch.equal(energies, predict(whole, graphs[1]).atomic_energies)
     recorder = Recorder()
-    own.potential(graph, recorder)
+    own(graphs[0], recorder)
     assert found.header.message_width == recorder.width
 
 
