@@ -24,6 +24,10 @@ from lamplighter.lammps_interface.exchange import ExchangeData
 from lamplighter.lammps_interface.members import Answer, answer_of, mean_of
 from lamplighter.lammps_interface.outputs import output_names, write_outputs
 from lamplighter.lammps_interface.rows import RowData, Rows, graph_of, integers
+from lamplighter.lammps_interface.upstream import (
+    refuse_thin_shell,
+    refuse_wrong_exchange,
+)
 from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import Potential, potential_from_bytes, select
 
@@ -99,6 +103,7 @@ class MliapModel:
         self.ndescriptors: int = 1
         self.nparams: int = 1
         self.interface: object = None
+        self._client_known = False
         self._head_named = head is not None or len(self.header.heads) < 2
         _threads_of_lammps()
         reuse_freed_memory()
@@ -145,7 +150,8 @@ class MliapModel:
         A rank without atoms or pairs takes part in every exchange.
 
         Raises:
-            EngineError: this LAMMPS cannot exchange ghost features.
+            EngineError: this LAMMPS cannot exchange ghost features, or does it
+                wrongly, or its ghosts end too early.
         """
         self.evaluate(data)
 
@@ -154,6 +160,8 @@ class MliapModel:
         if not self._head_named:
             self.with_settings(None)  # raises: a LAMMPS that cannot name one
         wide = self._is_wide(data)
+        if not self._client_known:
+            self._refuse_client(data, wide=wide)
         rows = Rows.of(data, wide=wide)
         graph = graph_of(data, rows, self.members[0].dtype)
         answers = [answer_of(one, data, rows, graph, wide=wide) for one in self.members]
@@ -161,6 +169,14 @@ class MliapModel:
         _hand_over(data, rows, mean)
         write_outputs(self.members, answers, data, rows, graph)
         return mean.widths
+
+    def _refuse_client(self, data: PairData, *, wide: bool) -> None:
+        """Refuse a LAMMPS that would give wrong numbers; at the first step only."""
+        if self.header.n_layers > 1:
+            refuse_wrong_exchange(data)
+        if wide:
+            refuse_thin_shell(data, self.header.cutoff, self.header.n_layers)
+        self._client_known = True
 
     def _is_wide(self, data: PairData) -> bool:
         """Say whether ghosts are evaluated here instead of being asked for.

@@ -200,13 +200,20 @@ class WideRank:
 
 @pytest.mark.parametrize("label", ["rattled", "slab", "isolated Mg"])
 def test_neighbours_of_ghosts_in_place_of_an_exchange(mliap, structures, label):
-    rank = WideRank(structures[label], cutoff=4.0, reach=8.0)
+    rank = WideRank(structures[label], cutoff=4.0, reach=10.0)
     wanted = rank_of(structures[label])
     mliap.compute_forces(rank)
     mliap.compute_forces(wanted)
     assert rank.energy == pytest.approx(wanted.energy, abs=1e-9)
     np.testing.assert_allclose(rank.eatoms, wanted.eatoms, atol=1e-9)
     np.testing.assert_allclose(rank.folded, wanted.forces(), atol=1e-9)
+
+
+def test_a_thin_shell_of_ghosts_is_refused(model, structures):
+    fresh = bundle.load_model(model.float64)
+    rank = WideRank(structures["rattled"], cutoff=4.0, reach=5.0)
+    with pytest.raises(EngineError, match="comm_modify cutoff 10 "):
+        fresh.compute_forces(rank)
 
 
 def test_exchange_wins_over_neighbours_of_ghosts(mliap, structures):
