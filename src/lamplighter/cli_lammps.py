@@ -149,3 +149,17 @@ def script(
     from lamplighter import lammps_commands
 
     return lammps_commands.write_script(kind, structure, model, output, options)
+
+
+def lmp(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """Run LAMMPS inside Python, with the options of its own command lmp.
+
+    For a Python without a shared library, which lmp cannot start:
+    lamplighter lmp -in in.lammps, or mpiexec -n 2 lamplighter lmp -in in.lammps.
+
+    Args:
+        options: Those of lmp, -in SCRIPT among them.
+    """
+    from lamplighter.lammps_interface.host import main
+
+    return main(options)

@@ -233,7 +233,7 @@ def test_lammps_inside_python_needs_no_preparation(lmp, toy):
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_lammps_hosted_by_python_runs_a_script(lmp, ranks):
-    program = [sys.executable, "-m", "lamplighter.lammps_interface.host"]
+    program = [str(Path(sys.executable).parent / "lamplighter"), "lmp"]
     script = START + STYLE + 'run 0 post no\nprint "energy: $(pe:%.17g)"'
     hosted = lmp(script, program=program, ranks=ranks)
     assert hosted.status == 0, hosted.text[-2000:]
