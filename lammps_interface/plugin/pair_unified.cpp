@@ -133,12 +133,9 @@ void PairUnified::open_model(int64_t flag)
   names.clear();
   std::istringstream words(request.elements);
   for (std::string name; words >> name;) names.push_back(name);
-  outputs.clear();
+  offered.clear();
   words = std::istringstream(request.outputs);
-  for (std::string name; words >> name;) {
-    outputs.emplace_back();
-    outputs.back().name = name;
-  }
+  for (std::string name; words >> name;) offer(name);
   if (comm->me == 0) utils::logmesg(lmp, note + "\n");
 }
 

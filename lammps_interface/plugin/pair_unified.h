@@ -8,6 +8,7 @@
 
 #include "pair_abi.h"
 
+#include <deque>
 #include <exception>
 #include <string>
 #include <vector>
@@ -55,14 +56,16 @@ class PairUnified : public Pair {
   std::string hash, note;               // SHA-256 of FILE; what it is, in words
   std::string restart_hash, restart_note;    // the same of the restart file's model
 
-  // What a model can tell about each atom, for fix pair
+  // What models can tell about each atom, for fix pair. Fixes keep addresses of these: none
+  // is ever removed or moved, and `offered` are those of the model in use, in its order.
   struct Output {
     std::string name;
     bool asked = false, triggered = false;
     int trigger = 0;    // set by a fix that wants values of the coming step only
     std::vector<double> values;
   };
-  std::vector<Output> outputs;
+  std::deque<Output> outputs;
+  std::vector<Output *> offered;
   std::vector<double *> output_addresses;
 
   // Pair arrays of the current step; they keep their room from step to step
@@ -98,6 +101,7 @@ class PairUnified : public Pair {
   void add_pairs_of(int centre);
   std::string evaluate(LamplighterStep &step, int eflag, int vflag);
   LamplighterStep describe(int eflag, int vflag);
+  void offer(const std::string &name);
   void provide_outputs();
   void tally(const LamplighterStep &step);
   void tally_centroid();

@@ -139,13 +139,25 @@ void PairUnified::compare_with_restart()
 // ---------------------------------------------------------------------------------------
 // Per-atom values: fix ID all pair N mliap NAME 0
 
+void PairUnified::offer(const std::string &name)
+{
+  const auto known = std::find_if(outputs.begin(), outputs.end(),
+                                  [&](const Output &one) { return one.name == name; });
+  if (known == outputs.end()) {
+    outputs.emplace_back();
+    outputs.back().name = name;
+    offered.push_back(&outputs.back());
+  } else
+    offered.push_back(&*known);
+}
+
 void *PairUnified::extract_peratom(const char *name, int &columns)
 {
-  for (auto &output : outputs) {
-    if (output.name != name) continue;
+  for (auto *output : offered) {
+    if (output->name != name) continue;
     columns = 0;    // one value per atom: a vector
-    output.asked = true;
-    return output.values.empty() ? nullptr : output.values.data();
+    output->asked = true;
+    return output->values.empty() ? nullptr : output->values.data();
   }
   return nullptr;
 }
@@ -154,10 +166,10 @@ void *PairUnified::extract_peratom(const char *name, int &columns)
 void *PairUnified::extract(const char *name, int &dimension)
 {
   dimension = 0;
-  for (auto &output : outputs)
-    if (output.name + "_flag" == name) {
-      output.triggered = true;
-      return &output.trigger;
+  for (auto *output : offered)
+    if (output->name + "_flag" == name) {
+      output->triggered = true;
+      return &output->trigger;
     }
   if (strcmp(name, "cutoff") == 0) return &cutoff;
   return nullptr;

@@ -123,10 +123,10 @@ void PairUnified::read_pairs()
 void PairUnified::provide_outputs()
 {
   output_addresses.clear();
-  for (auto &output : outputs) {
-    const bool wanted = output.triggered ? output.trigger != 0 : output.asked;
-    if (wanted) output.values.assign(std::max(atom->nmax, 1), 0.0);
-    output_addresses.push_back(wanted ? output.values.data() : nullptr);
+  for (auto *output : offered) {
+    const bool wanted = output->triggered ? output->trigger != 0 : output->asked;
+    if (wanted) output->values.assign(std::max(atom->nmax, 1), 0.0);
+    output_addresses.push_back(wanted ? output->values.data() : nullptr);
   }
 }
 
