@@ -73,7 +73,10 @@ def inspect(file: Path, *, as_json: bool) -> int:
     if as_json:
         info(json.dumps(facts, indent=2, ensure_ascii=False))
         return DONE
-    heads = facts.pop("heads", [])
+    # an ML-IAP file only names its heads
+    heads = [one for one in facts.get("heads", []) if isinstance(one, dict)]
+    if heads:
+        del facts["heads"]
     if "provenance" in facts:
         facts["provenance"] = _brief(facts["provenance"])
     width = max(len(key) for key in facts) + 2

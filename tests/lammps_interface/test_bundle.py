@@ -51,6 +51,47 @@ def test_what_is_written_is_read(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
 
 
+COMMITTEE = Bundle(
+    header=dataclasses.replace(
+        HEADER,
+        n_members=12,
+        member_names=("base.safetensors",) * 12,
+        member_sha256=tuple(f"{k:064x}" for k in range(12)),
+    ),
+    potential=CONTENT.potential,
+    others=tuple(bytes([k]) * (20 + k) for k in range(11)),
+)
+
+
+def test_a_committee_comes_back_in_order(tmp_path):
+    bundle.write(tmp_path / "m.pt", bundle.pack(COMMITTEE))
+    assert bundle.read(tmp_path / "m.pt") == COMMITTEE
+    assert COMMITTEE.members == (COMMITTEE.potential, *COMMITTEE.others)
+
+
+@pytest.mark.parametrize("n_members", [1, 11, 13, "all"])
+def test_a_committee_of_another_size_than_it_says(n_members):
+    header = dataclasses.replace(COMMITTEE.header, n_members=n_members)
+    payload = bundle.pack(dataclasses.replace(COMMITTEE, header=header))
+    with pytest.raises(ArtifactError, match=rf"damaged.*says {n_members!r} member"):
+        bundle.unpack(payload)
+
+
+def test_a_committee_that_lacks_a_member():
+    tensors = {name: torch.zeros(3) for name in ("potential", "potential.2")}
+    text = dataclasses.replace(HEADER, n_members=2).to_json()
+    payload = safetensors.save(tensors, metadata={"lamplighter_bundle": text})
+    with pytest.raises(ArtifactError, match=r"potential, potential\.2, where it says"):
+        bundle.unpack(payload)
+
+
+def test_a_header_without_members_is_that_of_one():
+    fields = dataclasses.asdict(HEADER)
+    for name in ("n_members", "member_names", "member_sha256"):
+        del fields[name]
+    assert BundleHeader.from_json(json.dumps(fields), name="m.pt") == HEADER
+
+
 def test_file_is_the_same_for_the_same_content(file_bytes):
     assert bundle.to_file_bytes(bundle.pack(CONTENT)) == file_bytes
 
