@@ -283,7 +283,7 @@ def _formulas(record: Record, path: str, wanted: list[str] | None) -> list[Formu
     operations = module_state(module.args[0]).get("operations")
     if not isinstance(operations, tuple | list) or not operations:
         raise _odd(path, "an empty polynomial")
-    formulas = [_formula(*one, path) for one in operations]
+    formulas = [_formula(one[0], one[1], path) for one in operations]
     found = [",".join(formula.subscripts) for formula in formulas]
     if wanted is not None and found != wanted:
         raise _odd(path, f"the products {found}")

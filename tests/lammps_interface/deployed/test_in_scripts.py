@@ -87,7 +87,7 @@ def test_several_heads_and_none_named_is_an_error(run, two_heads):
 
 def test_heads_are_named_once(model, tmp_path):
     for heads in (["pbe", "pbe"], []):
-        with pytest.raises(ConfigError, match="heads to convert.*each once"):
+        with pytest.raises(ConfigError, match=r"heads to convert.*each once"):
             convert(model.path, heads, ["O"], tmp_path / "no.pt")
     assert not (tmp_path / "no.pt").exists()
 
