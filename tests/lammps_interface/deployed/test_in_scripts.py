@@ -1,8 +1,6 @@
 """What a script can ask of a model: head, parity check, per-atom parts, restart."""
 
-import gzip
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +14,6 @@ from lamplighter.lammps_interface.runner import run_lammps
 from lamplighter.lammps_interface.selfcheck import PeriodicRank
 from lamplighter.model import save_potential
 from lamplighter.model.mace_import import import_mace
-
-FIXTURES = Path(__file__).parents[2] / "oracle" / "fixtures"
 
 START = """
 units metal
@@ -101,12 +97,9 @@ def test_a_lammps_that_cannot_name_a_head_gets_an_error(two_heads, structures):
     assert np.isfinite(rank.energy)
 
 
-def test_charge_and_spin_are_chosen_at_run_time(tmp_path, structures):
+def test_charge_and_spin_are_chosen_at_run_time(tmp_path, structures, checkpoint):
     path = tmp_path / "m.safetensors"
-    checkpoint = tmp_path / "checkpoint.model"
-    packed = (FIXTURES / "embedding-readout.model.gz").read_bytes()
-    checkpoint.write_bytes(gzip.decompress(packed))
-    potential = import_mace(checkpoint).potential
+    potential = import_mace(checkpoint("embedding-readout")).potential
     save_potential(potential, path)
     head = potential.config.heads[-1].name
     file = convert(path, head, ["O", "Mg"], tmp_path / "m.pt")
