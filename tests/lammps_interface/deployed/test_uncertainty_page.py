@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from ase.build import bulk
 from ase.io import read
 from ase.io.lammpsdata import write_lammps_data
@@ -68,14 +67,12 @@ def test_a_committee_is_trained_and_converted(block, tmp_path):
 
 @pytest.fixture
 def members(tmp_path):
-    """Stand-ins for three trainings: readouts that differ by up to a third."""
+    """Stand-ins for three trainings that disagree soon: readouts 1, 1.25, 1.5 times."""
     paths = []
     for seed in range(3):
         member = load_potential(base_model())
-        generator = torch.Generator().manual_seed(seed)
         for weight in member.readouts.parameters():
-            noise = torch.rand(weight.shape, generator=generator, dtype=weight.dtype)
-            weight.data *= 1.0 + 0.3 * noise
+            weight.data *= 1.0 + 0.25 * seed
         paths.append(tmp_path / f"m{seed}.safetensors")
         save_potential(member, paths[-1])
     return paths
@@ -87,7 +84,7 @@ def test_a_run_stops_and_leaves_frames_to_label(block, members, tmp_path, monkey
     crystal = bulk("MgO", "rocksalt", a=4.25, cubic=True)
     write_lammps_data("mgo.data", crystal, specorder=["Mg", "O"], masses=True)
     Path("in.lammps").write_text(block("lammps"))
-    done = run_lammps(Path("in.lammps"))
+    done = run_lammps(Path("in.lammps"), timeout_s=300)
 
     table = done.thermo[0]
     steps, worst = table["Step"], table["c_worst"]
@@ -98,7 +95,7 @@ def test_a_run_stops_and_leaves_frames_to_label(block, members, tmp_path, monkey
 
     frames = read("doubt.xyz", index=":")
     wanted = worst >= 0.3
-    assert not wanted.all()
+    assert 1 < wanted.sum() < len(wanted)
     assert [one.info["Timestep"] for one in frames] == steps[wanted].tolist()
     committee = CommitteeCalculator(members, head="pbe")
     for atoms, uncertainty in zip(frames, worst[wanted], strict=True):
