@@ -51,7 +51,7 @@ def _load(path: Path, heads: Sequence[str], elements: Sequence[str]) -> Potentia
 def _facts(member: Potential, heads: Sequence[str]) -> dict[str, str]:
     """Return what has to be the same in all members of a committee, by name."""
     config = member.config
-    conditions = [f"{c.name} (default {c.default:g})" for c in config.conditions]
+    conditions = [f"{c.name} (default {c.default})" for c in config.conditions]
     facts = {
         "cutoff": f"{float(config.cutoff):g} Å",
         "number of layers": str(config.n_layers),
