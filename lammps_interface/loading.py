@@ -112,6 +112,8 @@ def note_of(model: Any, path: str) -> str:
         value = getattr(header, name, "")
         if value:
             parts.append(f"{name.replace('_', ' ')} {value}")
+    conditions = getattr(header, "conditions", {})
+    parts += [f"{n.replace('_', ' ')} {x:g}" for n, x in conditions.items()]
     return f"Lamplighter: {path}: {', '.join(filter(None, parts))}"
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from lamplighter.errors import ConfigError, EngineError, explain
+from lamplighter.lammps_interface.abort import end_all_ranks
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
 from lamplighter.lammps_interface.exchange import ExchangeData
 from lamplighter.lammps_interface.members import Answer, answer_of, mean_of
@@ -153,7 +154,11 @@ class MliapModel:
             EngineError: this LAMMPS cannot exchange ghost features, or does it
                 wrongly, or its ghosts end too early.
         """
-        self.evaluate(data)
+        try:
+            self.evaluate(data)
+        except BaseException as error:
+            end_all_ranks(error, data)
+            raise
 
     def evaluate(self, data: PairData) -> list[int]:
         """Do `compute_forces` and return the width of each forward exchange made."""

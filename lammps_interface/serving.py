@@ -40,7 +40,7 @@ class _Opened:
 _open: dict[int, _Opened] = {}
 _handles = itertools.count(1)
 
-_MEMORY_ADVICE: Final = (
+MEMORY_ADVICE: Final = (
     "Python has no memory left for this step. Use more ranks on more machines, a file "
     "in float32 (lamplighter convert --dtype float32), or fewer atoms."
 )
@@ -61,19 +61,24 @@ def serve(request: str, address: int) -> str:
         _REQUESTS[request](address)
     except LamplighterError as error:
         return str(error)
-    except MemoryError:
-        return f"{traceback.format_exc()}\n{_MEMORY_ADVICE}"
     except BaseException as error:  # noqa: BLE001  (C++ cannot catch it; LAMMPS does)
         text = traceback.format_exc()
-        # torch has no class of its own for this on the CPU
-        out_of_memory = "can't allocate memory" in str(error).lower()
-        out_of_memory = out_of_memory or "out of memory" in str(error).lower()
-        return f"{text}\n{_MEMORY_ADVICE}" if out_of_memory else text
+        return f"{text}\n{MEMORY_ADVICE}" if is_out_of_memory(error) else text
     finally:
         # The Python inside `lmp` is never shut down, which is when buffers go out.
         if sys.stdout is not None:
             sys.stdout.flush()
     return ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that memory is full; torch has no class for it."""
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or "can't allocate memory" in text
+        or "out of memory" in text
+    )
 
 
 def _serve_open(address: int) -> None:
