@@ -24,6 +24,9 @@ REPLAY_DATA: Final = {
 }
 """Head of the base model -> the shipped data sets that are replayed for it."""
 
+LEFT_OUT: Final = {"b3lyp-d3bj": ("rx_H2CO_H+HCO",)}
+"""Head -> kinds of frames that the base model was not trained on either."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoConfig:

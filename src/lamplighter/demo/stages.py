@@ -10,6 +10,7 @@ from lamplighter import resources
 from lamplighter.demo.config import (
     ELEMENTS,
     HEAD,
+    LEFT_OUT,
     NEW_DATA,
     NEW_HEAD,
     NEW_LEVEL,
@@ -22,7 +23,7 @@ from lamplighter.lammps_interface.convert import convert
 from lamplighter.lammps_interface.runner import run_lammps
 from lamplighter.model import read_header
 from lamplighter.train import FinetuneConfig, HeadData, TrainResult, finetune
-from lamplighter.train.config import OptimizerSettings, RunSettings
+from lamplighter.train.config import OptimizerSettings, RunSettings, SplitSettings
 from lamplighter.train.finetune_config import NewHead, ReplaySettings
 from lamplighter.validation.runner import SuiteResult, run_suite
 from lamplighter.validation.suite import (
@@ -57,6 +58,7 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
             name=name,
             level=heads[name].level_of_theory,
             files=tuple(map(resources.dataset, datasets)),
+            exclude=LEFT_OUT.get(name, ()),
         )
         for name, datasets in REPLAY_DATA.items()
         if name in heads
@@ -76,6 +78,8 @@ def post_train(output: Path, config: DemoConfig) -> PostTraining:
         replay_heads=replay,
         # Enough to hold the old heads for the minute that this takes.
         replay=ReplaySettings(fraction=0.6, max_frames=config.replay_frames),
+        # That of the base model: what it held out stays held out.
+        split=SplitSettings(min_stratum=3),
         run=RunSettings(
             max_steps=config.max_steps,
             max_minutes=config.training_minutes,
