@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +12,8 @@ from ase.eos import EquationOfState
 from lamplighter.demo.config import HEAD, NEW_DATA, NEW_HEAD, NEW_LEVEL
 from lamplighter.demo.stages import PostTraining
 from lamplighter.errors import CheckFailedError
-from lamplighter.metrics import rmse
-from lamplighter.model import Calculator, load_potential
+from lamplighter.metrics import ErrorRow, rmse
+from lamplighter.model import Calculator, HeadSpec, load_potential
 from lamplighter.resources import dataset
 from lamplighter.train import Frame, read_frames
 from lamplighter.train.evaluation import Residual, by_head, residuals, table_of
@@ -77,22 +77,26 @@ def training_table(trained: PostTraining, after: Sequence[Residual]) -> dict[str
             f"Multi-head replay: {end.get('step', 0)} steps in "
             f"{end.get('seconds', 0):.0f} s, ended by {trained.result.reason}; "
             f"the weights of step {end.get('best_step', 0)} are kept. Errors "
-            "on frames that were not learnt from."
+            "on frames that were not learnt from; a head without any shares its "
+            "structures with heads that learn from them."
         ),
-        "rows": [
-            {
-                "head": head.name,
-                "level": head.level_of_theory,
-                "n_frames": rows[head.name].n_frames,
-                "before": before.get(head.name),
-                "after": {
-                    "energy_rmse": rows[head.name].energy_rmse,
-                    "force_rmse": rows[head.name].force_rmse,
-                },
-            }
-            for head in heads
-            if head.name in rows
-        ],
+        "rows": [_row(head, rows.get(head.name), before) for head in heads],
+    }
+
+
+def _row(
+    head: HeadSpec, after: ErrorRow | None, before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a row of the training table; `after` is None without held-out frames."""
+    errors = None
+    if after is not None:
+        errors = {"energy_rmse": after.energy_rmse, "force_rmse": after.force_rmse}
+    return {
+        "head": head.name,
+        "level": head.level_of_theory,
+        "n_frames": 0 if after is None else after.n_frames,
+        "before": before.get(head.name),
+        "after": errors,
     }
 
 
