@@ -12,10 +12,11 @@ from ase.eos import EquationOfState
 from lamplighter.demo.config import HEAD, NEW_DATA, NEW_HEAD, NEW_LEVEL
 from lamplighter.demo.stages import PostTraining
 from lamplighter.errors import CheckFailedError
-from lamplighter.metrics import ErrorRow, rmse
+from lamplighter.metrics import rmse
 from lamplighter.model import Calculator, HeadSpec, load_potential
 from lamplighter.resources import dataset
 from lamplighter.train import Frame, read_frames
+from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.evaluation import Residual, by_head, residuals, table_of
 from lamplighter.train.prepare import prepare
 from lamplighter.train.run_log import read_log
