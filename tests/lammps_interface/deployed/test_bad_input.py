@@ -52,7 +52,7 @@ def fail(tmp_path, model):
         ({"coeff": "* * Mg O O"}, "names 3 element(s), but the box has 2"),
         ({"coeff": "* * Mg Xe"}, "names the element 'Xe' for atom type 2"),
         ({"newton": "off"}, "'newton on' is needed"),
-        ({"units": "real"}, "'units metal' is needed, not 'units real'"),
+        ({"units": "lj"}, "'units metal' or 'units real' is needed, not 'units lj'"),
     ],
     ids=["too few names", "too many names", "unknown name", "newton off", "units"],
 )
@@ -75,8 +75,9 @@ def unconverted(model) -> bytes:
 def newer(model) -> bytes:
     payload = bundle.pack(bundle.read(model.float64))
     number = b'\\"format_version\\": '
-    assert payload.count(number + b"1,") >= 1
-    return bundle.to_file_bytes(payload.replace(number + b"1,", number + b"9,"))
+    now = number + f"{bundle.FORMAT_VERSION},".encode()
+    assert payload.count(now) >= 1
+    return bundle.to_file_bytes(payload.replace(now, number + b"9,"))
 
 
 def checkpoint(_) -> bytes:
