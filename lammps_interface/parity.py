@@ -149,9 +149,10 @@ def _table(found: dict[str, _Difference], gathered: Check) -> str:
         for name, one in found.items()
     ]
     head = f"{'':<18} {'difference':>10} {'allowed':>10} unit     where"
-    return explain(
+    what = explain(
         "LAMMPS does not compute what the model says: parity check at step "
-        f"{gathered.step} with {gathered.natoms} atoms\n" + "\n".join([head, *lines]),
+        f"{gathered.step} with {gathered.natoms} atoms",
         fix="look for commands that hide neighbours (special_bonds, neigh_modify, a "
         "short comm_modify cutoff) and run lamplighter lint on the script",
     )
+    return "\n".join([what, head, *lines])
