@@ -60,8 +60,8 @@ class PairUnified : public Pair {
   // is ever removed or moved, and `offered` are those of the model in use, in its order.
   struct Output {
     std::string name;
-    bool asked = false, triggered = false;
-    int trigger = 0;    // set by a fix that wants values of the coming step only
+    int fixes = 0, switching = 0;    // that take it; those of them that use the trigger
+    int trigger = 0;                 // set by such a fix before a step that it needs
     std::vector<double> values;
   };
   std::deque<Output> outputs;

@@ -9,6 +9,7 @@
 #include "comm.h"
 #include "error.h"
 #include "memory.h"
+#include "update.h"
 #include "utils.h"
 
 #include <algorithm>
@@ -137,7 +138,8 @@ void PairUnified::compare_with_restart()
 }
 
 // ---------------------------------------------------------------------------------------
-// Per-atom values: fix ID all pair N mliap NAME 0
+// Per-atom values: fix ID all pair N mliap NAME 0|1. A fix asks for the address when it is
+// made, between runs, and for the values in each step of a run: only the first is counted.
 
 void PairUnified::offer(const std::string &name)
 {
@@ -156,7 +158,7 @@ void *PairUnified::extract_peratom(const char *name, int &columns)
   for (auto *output : offered) {
     if (output->name != name) continue;
     columns = 0;    // one value per atom: a vector
-    output->asked = true;
+    if (update->whichflag == 0) output->fixes++;
     return output->values.empty() ? nullptr : output->values.data();
   }
   return nullptr;
@@ -168,7 +170,7 @@ void *PairUnified::extract(const char *name, int &dimension)
   dimension = 0;
   for (auto *output : offered)
     if (output->name + "_flag" == name) {
-      output->triggered = true;
+      if (update->whichflag == 0) output->switching++;
       return &output->trigger;
     }
   if (strcmp(name, "cutoff") == 0) return &cutoff;

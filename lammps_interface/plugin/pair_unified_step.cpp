@@ -124,7 +124,7 @@ void PairUnified::provide_outputs()
 {
   output_addresses.clear();
   for (auto *output : offered) {
-    const bool wanted = output->triggered ? output->trigger != 0 : output->asked;
+    const bool wanted = output->trigger != 0 || output->fixes > output->switching;
     if (wanted) output->values.assign(std::max(atom->nmax, 1), 0.0);
     output_addresses.push_back(wanted ? output->values.data() : nullptr);
   }

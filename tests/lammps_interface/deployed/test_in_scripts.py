@@ -153,6 +153,29 @@ def test_the_parts_of_the_energy_come_through_fix_pair(
     assert abs(interaction - repulsion) > 1e-3
 
 
+TWO_FIXES = """
+fix rare all pair 4 mliap interaction 1
+fix often all pair 1 mliap interaction 0
+compute pe all pe/atom
+fix e0 all pair 1 mliap reference 0
+variable rest atom c_pe-f_often-f_e0
+compute rest all reduce sumabs v_rest
+fix move all nve
+timestep 0.002
+velocity all create 600 7
+thermo_style custom step pe c_rest
+thermo 1
+run 6
+"""
+
+
+def test_a_fix_with_a_trigger_leaves_the_values_of_others_alone(run, model):
+    text = START + f"pair_style mliap unified {model.float64} 0\n" + COEFF
+    (table,) = run(text + TWO_FIXES).thermo
+    assert np.ptp(table["PotEng"]) > 1e-3
+    assert np.abs(table["c_rest"]).max() < 1e-9
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_the_parity_check_passes_and_says_so(run, model, precision):
