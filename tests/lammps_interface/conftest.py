@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from ase.build import bulk
+from lint_texts import BASE, DATA
+
+from lamplighter.lammps_interface.lint import lint
 
 TOY = Path(__file__).parent / "toy"
 
@@ -91,3 +94,18 @@ def mgo(tmp_path):
     file = tmp_path / "mgo.xyz"
     bulk("MgO", "rocksalt", a=4.25, cubic=True).write(file)
     return file
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Lint a script beside a data file; return the rules with their severities."""
+
+    def check_text(script=BASE, data=DATA, options=()):
+        (tmp_path / "mgo.data").write_text(data)
+        path = tmp_path / "in.lammps"
+        path.write_text(script)
+        report = lint(path, options=options)
+        assert all(one.what and one.fix and one.why for one in report.findings)
+        return {(one.rule, one.severity): one for one in report.findings}
+
+    return check_text

@@ -4,7 +4,7 @@ import gzip
 import re
 
 import pytest
-from lint_texts import BASE, D3, DATA
+from lint_texts import BASE, COEFF, D3, DATA, FIX, RUN, STYLE, changed
 
 from lamplighter.errors import ArtifactError, ConfigError, DataError
 from lamplighter.lammps_interface import bundle
@@ -27,8 +27,6 @@ BONDED = DATA.replace("atomic", "bond").replace("4 atoms", "4 atoms\n1 bonds")
 MOLECULAR = re.sub(
     r"^(\d) (\d) (\d) (\d) (\d)$", r"\1 1 \2 \3 \4 \5", BONDED, flags=re.MULTILINE
 )
-STYLE = "pair_style mliap unified mgo.pt 0"
-COEFF = "pair_coeff * * Mg O"
 
 
 @pytest.fixture
@@ -43,30 +41,6 @@ def write(tmp_path):
     return write_bundle
 
 
-@pytest.fixture
-def check(tmp_path):
-    """Lint a script beside a data file; return the rules with their severities."""
-
-    def check_text(script=BASE, data=DATA, options=()):
-        (tmp_path / "mgo.data").write_text(data)
-        path = tmp_path / "in.lammps"
-        path.write_text(script)
-        report = lint(path, options=options)
-        assert all(one.what and one.fix and one.why for one in report.findings)
-        return {(one.rule, one.severity): one for one in report.findings}
-
-    return check_text
-
-
-def changed(*pairs, text=BASE):
-    for old, new in pairs:
-        assert old in text
-        text = text.replace(old, new)
-    return text
-
-
-RUN = "run 100"
-FIX = "fix 1 all nvt temp 300 300 0.1"
 TILTED = DATA.replace("zlo zhi", "zlo zhi\n6.0 0.0 0.0 xy xz yz")
 
 

@@ -4,42 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
-from lint_texts import BASE, D3, DATA
+from lint_texts import BASE, COEFF, D3, FIX, RUN, STYLE, changed
 
-from lamplighter.lammps_interface.lint import WHY, lint
+from lamplighter.lammps_interface.lint import WHY
 
 TWO_STYLES = (
     "pair_style {} mliap unified mgo.pt 0 lj/cut 5\n"
     "pair_coeff * * mliap {}\npair_coeff {} lj/cut 0.1 2"
 )
-STYLE = "pair_style mliap unified mgo.pt 0"
-COEFF = "pair_coeff * * Mg O"
 
-
-@pytest.fixture
-def check(tmp_path):
-    """Lint a script beside a data file; return the rules with their severities."""
-
-    def check_text(script=BASE, data=DATA, options=()):
-        (tmp_path / "mgo.data").write_text(data)
-        path = tmp_path / "in.lammps"
-        path.write_text(script)
-        report = lint(path, options=options)
-        assert all(one.what and one.fix and one.why for one in report.findings)
-        return {(one.rule, one.severity): one for one in report.findings}
-
-    return check_text
-
-
-def changed(*pairs, text=BASE):
-    for old, new in pairs:
-        assert old in text
-        text = text.replace(old, new)
-    return text
-
-
-RUN = "run 100"
-FIX = "fix 1 all nvt temp 300 300 0.1"
 
 # rule, severity, text of the line found, bad script, the same put right
 SCRIPTS = {

@@ -1,4 +1,4 @@
-"""A data file and a script in which the linter finds nothing."""
+"""A data file and a script in which the linter finds nothing, and parts of them."""
 
 DATA = """MgO
 
@@ -33,3 +33,15 @@ D3 = (
     "pair_style hybrid/overlay mliap unified mgo.pt 0 dispersion/d3 bj pbe 10 8\n"
     "pair_coeff * * mliap Mg O\npair_coeff * * dispersion/d3 Mg O"
 )
+STYLE = "pair_style mliap unified mgo.pt 0"
+COEFF = "pair_coeff * * Mg O"
+FIX = "fix 1 all nvt temp 300 300 0.1"
+RUN = "run 100"
+
+
+def changed(*pairs, text=BASE):
+    """Replace parts of a text; each must be in it."""
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    return text
