@@ -9,33 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crystal_commands import CRYSTAL
 
 TOY = Path(__file__).parent / "toy"
 MPIEXEC, LMP = (str(Path(sys.executable).parent / name) for name in ("mpiexec", "lmp"))
 
-CRYSTAL = """
-units metal
-atom_style atomic
-atom_modify map yes
-lattice custom 4.2 a1 1 0 0 a2 0 1 0 a3 0 0 1 basis 0 0 0 basis 0.5 0.5 0 &
- basis 0.5 0 0.5 basis 0 0.5 0.5 basis 0.5 0 0 basis 0 0.5 0 basis 0 0 0.5 &
- basis 0.5 0.5 0.5
-region b block 0 2 0 2 0 2
-create_box 2 b
-create_atoms 2 box basis 1 1 basis 2 1 basis 3 1 basis 4 1
-mass 1 24.3
-mass 2 16.0
-displace_atoms all random 0.05 0.05 0.05 9
+RATTLED = (
+    CRYSTAL
+    + """displace_atoms all random 0.05 0.05 0.05 9
 pair_style mliap unified {model} 0
 pair_coeff * * Mg O
 """
+)
 
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_rerun_gives_the_energies_of_the_run(lmp, ranks):
     script = (
-        CRYSTAL.format(model="TOY")
+        RATTLED.format(model="TOY")
         + """
     velocity all create 900 12 loop geom
     fix move all nve
@@ -85,7 +77,7 @@ def energies_in(text):
 
 @pytest.mark.mpi
 def test_partitions_hold_models_of_their_own(tmp_path):
-    script = "variable m world TOY TOY300\n" + CRYSTAL.replace("{model}", "${m}")
+    script = "variable m world TOY TOY300\n" + RATTLED.replace("{model}", "${m}")
     script += 'run 0 post no\nprint "energy: $(pe:%.12g)"\n'
     one, two = (energies_in(text)[0] for text in partitions(tmp_path, 2, script))
     assert one == pytest.approx(two, rel=1e-10)  # TOY300 sums to the same energy
@@ -130,7 +122,7 @@ def test_a_band_of_images_finds_the_way_across(tmp_path):
 @pytest.mark.mpi
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_ranks(tmp_path, number):
-    script = CRYSTAL.format(model="TOY") + "fix 1 all nve\nthermo 1\nrun 1000000\n"
+    script = RATTLED.format(model="TOY") + "fix 1 all nve\nthermo 1\nrun 1000000\n"
     (tmp_path / "in.lammps").write_text(script)
     with (
         (tmp_path / "out").open("w") as out,
@@ -170,8 +162,8 @@ from lamplighter.lammps_interface import host
 host.register(toy_models.Toy(), "A")
 host.register(toy_models.LennardJones(), "B")
 one, two = (lammps.lammps(cmdargs=["-log", "none", "-screen", "none"]) for _ in "ab")
-one.commands_string({CRYSTAL.format(model="A")!r})
-two.commands_string({CRYSTAL.format(model="B").replace("* * Mg O", "* * Ar Ar")!r})
+one.commands_string({RATTLED.format(model="A")!r})
+two.commands_string({RATTLED.format(model="B").replace("* * Mg O", "* * Ar Ar")!r})
 for engine in (one, two, one, two):
     engine.command("run 1 post no")
     print("energy:", engine.get_thermo("pe"))
@@ -223,7 +215,7 @@ def test_memory_grows_with_the_number_of_pairs(lmp):
 
 
 def test_an_empty_group_of_atoms_is_no_trouble(lmp):
-    script = CRYSTAL.format(model="TOY")
+    script = RATTLED.format(model="TOY")
     script += "delete_atoms group all compress no\nrun 0 post no\n"
     outcome = lmp(script + 'print "energy: $(pe)"\n')
     assert outcome.status == 0, outcome.text[-2000:]
