@@ -238,7 +238,8 @@ def _hand_over(data: Any, rows: Rows, answer: Answer) -> None:
         spread[rows.kept[: rows.n_owned]] = energies  # type: ignore[index]
         energies = spread
     listed = integers(data.iatoms, data.natomneigh)[: data.nlistatoms]
-    _set_atom_energies(data, energies[listed].numpy())
+    if len(listed):  # without atoms, a plain LAMMPS has no room for their energies
+        _set_atom_energies(data, energies[listed].numpy())
     if data.npairs == 0:  # a plain LAMMPS takes the address of the first entry
         return
     forces = answer.gradients

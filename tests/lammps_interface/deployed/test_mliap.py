@@ -74,6 +74,25 @@ def test_rank_without_atoms(mliap):
     assert (rank.n_forward, rank.n_reverse) == (1, 1)
 
 
+def test_a_rank_without_room_for_energies(mliap):
+    """LAMMPS' own ML-IAP raises where a rank without atoms sets their energies."""
+
+    class Bare(CountingRank):
+        @property
+        def eatoms(self):
+            return np.zeros(0)
+
+        @eatoms.setter
+        def eatoms(self, _):
+            if not self.__dict__.setdefault("ready", False):
+                self.__dict__["ready"] = True  # the constructor's own
+                return
+            message = "attempt to set NULL eatoms"
+            raise ValueError(message)
+
+    mliap.compute_forces(Bare(Atoms(cell=np.eye(3) * 9, pbc=True), 4.0, ELEMENTS))
+
+
 def test_rank_with_ghosts_only(mliap, structures):
     rank = CountingRank(structures["rattled"], 4.0, ELEMENTS)
     ghosts = rank.nlocal
