@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 Kind: TypeAlias = Literal[
     "nve",
@@ -25,21 +25,7 @@ USES: Final[dict[str, frozenset[str]]] = {
         {"nve", "nvt", "npt", "elastic", "heat-flux", "gcmc", "melt", "deform"}
     ),
     "pressure": frozenset({"npt", "box-relax", "melt", "deform"}),
-    "steps": frozenset(
-        {
-            "nve",
-            "nvt",
-            "npt",
-            "minimize",
-            "box-relax",
-            "elastic",
-            "heat-flux",
-            "neb",
-            "gcmc",
-            "melt",
-            "deform",
-        }
-    ),
+    "steps": frozenset(get_args(Kind)),
     "timestep": frozenset(
         {"nve", "nvt", "npt", "elastic", "heat-flux", "neb", "gcmc", "melt", "deform"}
     ),

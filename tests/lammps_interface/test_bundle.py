@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 import torch
+from hand_pickles import rewritten
 from safetensors import torch as safetensors
 
 from lamplighter.errors import ArtifactError, ConfigError
@@ -134,34 +135,18 @@ def test_nothing_in_a_malicious_file_is_executed(tmp_path, wrap):
     assert trap.exists()  # the trap works where pickle is trusted
 
 
-def replaced_pickle(content: bytes, change) -> bytes:
-    """Return a torch archive whose pickle was changed."""
-    stream = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as old,
-        zipfile.ZipFile(stream, "w") as new,
-    ):
-        for entry in old.infolist():
-            data = old.read(entry)
-            new.writestr(
-                entry.filename,
-                change(data) if entry.filename.endswith("data.pkl") else data,
-            )
-    return stream.getvalue()
-
-
 def test_a_second_call_behind_the_loader_is_refused(tmp_path, file_bytes):
     trap = tmp_path / "trap"
     # POP the model, then call os.mkdir(trap): the pickle begins like a bundle.
     more = b"0" + pickle.dumps(Malicious(trap), protocol=2)[2:]
-    content = replaced_pickle(file_bytes, lambda data: data[:-1] + more)
+    content = rewritten(file_bytes, lambda data: data[:-1] + more)
     with pytest.raises(ArtifactError, match="not a Lamplighter ML-IAP file"):
         bundle.from_file_bytes(content, name="m.pt")
     assert not trap.exists()
 
 
 def test_another_function_of_our_module_is_refused(file_bytes):
-    content = replaced_pickle(file_bytes, lambda d: d.replace(b"_load", b"write"))
+    content = rewritten(file_bytes, lambda d: d.replace(b"_load", b"write"))
     with pytest.raises(ArtifactError, match="more in it than"):
         bundle.from_file_bytes(content, name="m.pt")
 
@@ -180,7 +165,7 @@ def test_flipped_bit_in_the_weights(file_bytes):
 
 
 def test_truncated_pickle(file_bytes):
-    content = replaced_pickle(file_bytes, lambda data: data[:100])
+    content = rewritten(file_bytes, lambda data: data[:100])
     with pytest.raises(ArtifactError, match="malformed"):
         bundle.from_file_bytes(content, name="m.pt")
 
@@ -259,7 +244,7 @@ def test_pickle_of_plain_data():
 def test_ml_iap_file_of_another_program(file_bytes):
     # What mace-torch writes begins with a global of its wrapper's module.
     foreign = b"\x80\x02cmace.calculators.lammps_mliap_mace\nLAMMPS_MLIAP_MACE\n)\x81."
-    content = replaced_pickle(file_bytes, lambda _: foreign)
+    content = rewritten(file_bytes, lambda _: foreign)
     with pytest.raises(ArtifactError, match=r"another program, module 'mace\.calc"):
         bundle.from_file_bytes(content, name="mace-mliap_lammps.pt")
 

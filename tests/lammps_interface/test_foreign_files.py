@@ -9,13 +9,13 @@ import pickle
 import re
 import sys
 import types
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from ase.build import bulk
+from hand_pickles import rewritten
 
 from lamplighter import cli
 from lamplighter.errors import (
@@ -45,20 +45,6 @@ def mace_bytes(name: str = "command-heads") -> bytes:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def rewritten(content: bytes, change) -> bytes:
-    """Return a torch archive with another pickle."""
-    stream = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as old,
-        zipfile.ZipFile(stream, "w") as new,
-    ):
-        for entry in old.infolist():
-            data = old.read(entry)
-            is_pickle = entry.filename.endswith("/data.pkl")
-            new.writestr(entry.filename, change(data) if is_pickle else data)
-    return stream.getvalue()
 
 
 class Harmless:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections.abc import Callable
 
 
@@ -32,4 +33,18 @@ class Pickler(pickle.Pickler):
 def pickled(value: object, protocol: int = 2) -> bytes:
     stream = io.BytesIO()
     Pickler(stream, protocol).dump(value)
+    return stream.getvalue()
+
+
+def rewritten(content: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """Return a torch archive with another pickle."""
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(stream, "w") as new,
+    ):
+        for entry in old.infolist():
+            data = old.read(entry)
+            is_pickle = entry.filename.endswith("/data.pkl")
+            new.writestr(entry.filename, change(data) if is_pickle else data)
     return stream.getvalue()
