@@ -18,6 +18,30 @@ Source: the "universal" loss of mace-torch, used for arXiv 2510.25380.
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossCounts:
+    """What the terms are divided by; sums over all parts of a batch when it is divided.
+
+    Attributes:
+        n_frames: structures.
+        n_own: atoms.
+    """
+
+    n_frames: float
+    n_own: float
+
+    @classmethod
+    def of(cls, batch: Batch) -> LossCounts:
+        """Return the counts of one batch."""
+        return cls(n_frames=len(batch.energy), n_own=batch.graph.n_own)
+
+    def plus(self, other: LossCounts) -> LossCounts:
+        """Return the counts of two parts of a batch together."""
+        return LossCounts(
+            n_frames=self.n_frames + other.n_frames, n_own=self.n_own + other.n_own
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class LossTerms:
     """The three terms, weighted, and their sum.
@@ -60,7 +84,10 @@ def force_delta(forces: Tensor, delta: float) -> Tensor:
 
 
 def batch_loss(
-    batch: Batch, prediction: Prediction, settings: LossSettings
+    batch: Batch,
+    prediction: Prediction,
+    settings: LossSettings,
+    counts: LossCounts | None = None,
 ) -> LossTerms:
     """Return the loss of a batch.
 
@@ -72,12 +99,20 @@ def batch_loss(
 
     The denominators count structures and atoms, never weights, so a doubled weight
     doubles a gradient. An absent label has weight 0 and appears nowhere.
+
+    Args:
+        batch: labels and weights.
+        prediction: of the graph of `batch`.
+        settings: weights and deltas.
+        counts: structures and atoms of the whole batch, when `batch` is a part of one
+            (one process of several, one of several accumulated parts): the sum of the
+            losses of the parts is then the loss of the whole. None: `batch` is whole.
     """
+    total = counts or LossCounts.of(batch)
     by_energy, by_forces, by_stress = batch.weights.unbind(dim=1)
-    n_frames = len(batch.energy)
     labelled = (batch.energy - batch.free_atoms).to(by_energy.dtype)
     per_atom = (prediction.interaction_energy - labelled) / batch.n_atoms
-    energy = (by_energy * huber(per_atom, settings.energy_delta)).sum() / n_frames
+    energy = (by_energy * huber(per_atom, settings.energy_delta)).sum() / total.n_frames
     forces = energy.new_zeros(())
     if settings.forces_weight > 0:
         delta: Tensor | float = settings.forces_delta
@@ -85,12 +120,12 @@ def batch_loss(
             delta = force_delta(batch.forces, settings.forces_delta)
         per_component = huber(prediction.forces - batch.forces, delta)
         weights = by_forces[batch.graph.frames]
-        forces = (weights * per_component.mean(dim=1)).sum() / len(weights)
+        forces = (weights * per_component.mean(dim=1)).sum() / total.n_own
     stress = energy.new_zeros(())
     if settings.stress_weight > 0:
         predicted = -prediction.virial / batch.volume[:, None, None]
         per_frame = huber(predicted - batch.stress, settings.stress_delta)
-        stress = (by_stress * per_frame.mean(dim=(1, 2))).sum() / n_frames
+        stress = (by_stress * per_frame.mean(dim=(1, 2))).sum() / total.n_frames
     return LossTerms(
         settings.energy_weight * energy,
         settings.forces_weight * forces,
@@ -99,7 +134,14 @@ def batch_loss(
 
 
 def compute_loss(
-    potential: Potential, batch: Batch, settings: LossSettings
+    potential: Potential,
+    batch: Batch,
+    settings: LossSettings,
+    counts: LossCounts | None = None,
 ) -> LossTerms:
-    """Return the loss of `potential` on a batch, ready for ``backward``."""
-    return batch_loss(batch, predict(potential, batch.graph, training=True), settings)
+    """Return the loss of `potential` on a batch, ready for ``backward``.
+
+    Arguments as in [`batch_loss`][].
+    """
+    prediction = predict(potential, batch.graph, training=True)
+    return batch_loss(batch, prediction, settings, counts)

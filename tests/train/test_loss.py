@@ -19,7 +19,13 @@ from lamplighter.model import (
 from lamplighter.train import read_frames
 from lamplighter.train.config import HeadData, LossSettings
 from lamplighter.train.data.dataset import make_batch, make_items
-from lamplighter.train.loss import batch_loss, compute_loss, force_delta, huber
+from lamplighter.train.loss import (
+    LossCounts,
+    batch_loss,
+    compute_loss,
+    force_delta,
+    huber,
+)
 
 SETTINGS = LossSettings()
 
@@ -211,3 +217,15 @@ def test_gradients_equal_finite_differences(frames, potential):
                 weight[index] -= sign * step
         slope = (values[0] - values[1]) / (2 * step)
         assert float(weight.grad[index]) == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+def test_losses_of_the_parts_of_a_batch_add_up(frames, potential):
+    whole = _batch(frames, potential)
+    parts = [_batch(frames[:1], potential), _batch(frames[1:], potential)]
+    counts = LossCounts.of(parts[0]).plus(LossCounts.of(parts[1]))
+    assert counts == LossCounts.of(whole)
+    one = compute_loss(potential, whole, SETTINGS)
+    for name in ("energy", "forces", "stress", "total"):
+        terms = [compute_loss(potential, part, SETTINGS, counts) for part in parts]
+        found = sum(float(getattr(t, name).detach()) for t in terms)
+        assert found == pytest.approx(float(getattr(one, name).detach()), rel=1e-12)
