@@ -107,6 +107,37 @@ def test_grand_canonical_numbers_are_those_of_a_gas(lmp, tmp_path, toy):
     assert outcome.numbers("energy")[0][0] == pytest.approx(final.sum(), rel=1e-10)
 
 
+WIDOM = """
+units metal
+atom_style atomic
+region b block 0 120 0 120 0 120
+create_box 2 b
+create_atoms 1 single 60 60 60
+create_atoms 1 single 61.7 60 60
+mass * 20.0
+pair_style mliap unified TOY 0
+pair_coeff * * Mg O
+neigh_modify every 1 delay 0
+fix 1 all widom 1 5 2 4711 5000.0 full_energy
+thermo_style custom step atoms pe f_1[1] f_1[2]
+run 2
+print "mu: $(f_1[1]:%.17g)"
+print "energy: $(pe:%.17g)"
+print "atoms: $(atoms)"
+"""
+
+
+def test_an_inserted_ghost_costs_its_free_atom(lmp, toy):
+    """Widom: in a box that is nearly empty the excess potential is E0."""
+    outcome = lmp(WIDOM, timeout=300)
+    assert outcome.status == 0, outcome.text[-2000:]
+    assert outcome.numbers("mu")[0][0] == pytest.approx(toy.E0[1], rel=1e-9)
+    pair = np.array([[60.0, 60.0, 60.0], [61.7, 60.0, 60.0]])
+    wanted = toy.energies(pair, np.eye(3) * 120.0, np.zeros(2, dtype=int))
+    assert outcome.numbers("energy")[0][0] == pytest.approx(wanted.sum(), rel=1e-11)
+    assert outcome.numbers("atoms")[0][0] == 2
+
+
 SWAP = """
 fix 1 all atom/swap 1 10 4711 3000.0 ke no types 1 2
 run 5 post no
