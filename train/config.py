@@ -6,83 +6,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lamplighter.errors import ConfigError, explain
 from lamplighter.train.data.limits import ReaderLimits
+from lamplighter.train.head_config import HeadData
+from lamplighter.train.loss_config import LossSettings
+from lamplighter.train.setting_check import check
+
+__all__ = [
+    "SCAN_TYPES",
+    "HeadData",
+    "LossSettings",
+    "ModelSettings",
+    "OptimizerSettings",
+    "RunSettings",
+    "SamplingSettings",
+    "SplitSettings",
+    "TrainConfig",
+    "check",
+    "check_heads",
+]
 
 SCAN_TYPES = ("IsolatedAtom", "*_eos", "*_elastic", "dimer")
 """Config types that are scans of one coordinate: kept whole, for training."""
-
-
-def check(ok: bool, name: str, got: object, wanted: str) -> None:
-    """Refuse a setting unless `ok`.
-
-    Raises:
-        ConfigError: the message names the setting.
-    """
-    if not ok:
-        raise ConfigError(explain(f"wrong value for {name}", got=got, wanted=wanted))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadData:
-    """One head: its data, its level of theory, and its share of the training.
-
-    Attributes:
-        name: name of the head.
-        level: level of theory; frames that name another are refused.
-        files: labelled structures; ``dataset:NAME`` is a shipped set.
-        validation_files: structures for validation; none means that a part of `files`
-            is held out.
-        test_files: structures that are only evaluated at the end.
-        exclude: patterns of config_type that are left out of `files`, for labels that
-            contradict others of the head (another spin state, say).
-        reference_energies: energy of the free atom of each element, eV; elements not
-            named come from IsolatedAtom frames, then from a fit.
-        reference_like: another head with the same geometries (uid) whose interaction
-            energies the fit of the reference energies should reproduce, so that both
-            heads count energies from alike atoms.
-        reference_fit: "plain" refuses elements that the data do not determine;
-            "minimum-norm" stays as close as possible to the atoms of `reference_like`
-            (or of `start_from`, or to zero).
-        dispersion: "none", "included" in the labels, or the rule to add, "d3bj:pbe".
-        licence: licence of the data.
-        source: where the data come from.
-        quota: share of the frames of a batch (relative to the other heads' quotas);
-            None leaves it to the sampling mode.
-        weight: factor on every loss term of this head.
-        energy_weight: factor on the energy term of this head.
-        forces_weight: factor on the force term of this head.
-        stress_weight: factor on the stress term of this head.
-    """
-
-    name: str
-    level: str
-    files: tuple[Path, ...]
-    validation_files: tuple[Path, ...] = ()
-    test_files: tuple[Path, ...] = ()
-    exclude: tuple[str, ...] = ()
-    reference_energies: dict[str, float] = field(default_factory=dict)
-    reference_like: str | None = None
-    reference_fit: Literal["plain", "minimum-norm"] = "plain"
-    dispersion: str = "none"
-    licence: str = ""
-    source: str = ""
-    quota: float | None = None
-    weight: float = 1.0
-    energy_weight: float = 1.0
-    forces_weight: float = 1.0
-    stress_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        where = f"head {self.name!r}"
-        check(bool(self.name.strip()), "heads: name", self.name, "a name")
-        check(bool(self.level.strip()), f"{where}: level", self.level, "a level")
-        check(bool(self.files), f"{where}: files", self.files, "at least one file")
-        for name in ("weight", "energy_weight", "forces_weight", "stress_weight"):
-            value = getattr(self, name)
-            check(value >= 0, f"{where}: {name}", value, "at least 0")
-        if self.quota is not None:
-            check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,43 +97,6 @@ class SplitSettings:
         both = self.validation_fraction + self.test_fraction
         ok = min(self.validation_fraction, self.test_fraction) >= 0 and both < 1
         check(ok, "split fractions", both, "at least 0 and together below 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossSettings:
-    """Weights stand outside the Huber functions; 0 removes a term.
-
-    Attributes:
-        energy_weight: factor on the Huber loss of the energy per atom.
-        forces_weight: factor on the Huber loss of the force components.
-        stress_weight: factor on the Huber loss of the stress components.
-        energy_delta: where the energy loss turns from quadratic to linear, eV/atom.
-        forces_delta: the same for a force component, eV/Å.
-        stress_delta: the same for a stress component, eV/Å^3.
-        conditional_forces: shrink `forces_delta` where the reference force is large.
-        config_type_weights: factors by pattern of config_type; the first that matches
-            counts.
-        use_isolated_atoms: train on IsolatedAtom frames too.
-    """
-
-    energy_weight: float = 1.0
-    forces_weight: float = 10.0
-    stress_weight: float = 10.0
-    energy_delta: float = 0.01
-    forces_delta: float = 0.01
-    stress_delta: float = 0.01
-    conditional_forces: bool = True
-    config_type_weights: dict[str, float] = field(default_factory=dict)
-    use_isolated_atoms: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("energy", "forces", "stress"):
-            weight = getattr(self, f"{name}_weight")
-            delta = getattr(self, f"{name}_delta")
-            check(weight >= 0, f"loss: {name}_weight", weight, "at least 0")
-            check(delta > 0, f"loss: {name}_delta", delta, "more than 0")
-        for pattern, weight in self.config_type_weights.items():
-            check(weight >= 0, f"loss: weight of {pattern}", weight, "at least 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,71 @@
+"""The settings of a head: its data, its theory, and how strongly it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lamplighter.train.setting_check import check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadData:
+    """One head: its data, its level of theory, and its share of the training.
+
+    Attributes:
+        name: name of the head.
+        level: level of theory; frames that name another are refused.
+        files: labelled structures; ``dataset:NAME`` is a shipped set.
+        validation_files: structures for validation; none means that a part of `files`
+            is held out.
+        test_files: structures that are only evaluated at the end.
+        exclude: patterns of config_type that are left out of `files`, for labels that
+            contradict others of the head (another spin state, say).
+        reference_energies: energy of the free atom of each element, eV; elements not
+            named come from IsolatedAtom frames, then from a fit.
+        reference_like: another head with the same geometries (uid) whose interaction
+            energies the fit of the reference energies should reproduce, so that both
+            heads count energies from alike atoms.
+        reference_fit: "plain" refuses elements that the data do not determine;
+            "minimum-norm" stays as close as possible to the atoms of `reference_like`
+            (or of `start_from`, or to zero).
+        dispersion: "none", "included" in the labels, or the rule to add, "d3bj:pbe".
+        licence: licence of the data.
+        source: where the data come from.
+        quota: share of the frames of a batch (relative to the other heads' quotas);
+            None leaves it to the sampling mode.
+        weight: factor on every loss term of this head.
+        energy_weight: factor on the energy term of this head.
+        forces_weight: factor on the force term of this head.
+        stress_weight: factor on the stress term of this head.
+    """
+
+    name: str
+    level: str
+    files: tuple[Path, ...]
+    validation_files: tuple[Path, ...] = ()
+    test_files: tuple[Path, ...] = ()
+    exclude: tuple[str, ...] = ()
+    reference_energies: dict[str, float] = field(default_factory=dict)
+    reference_like: str | None = None
+    reference_fit: Literal["plain", "minimum-norm"] = "plain"
+    dispersion: str = "none"
+    licence: str = ""
+    source: str = ""
+    quota: float | None = None
+    weight: float = 1.0
+    energy_weight: float = 1.0
+    forces_weight: float = 1.0
+    stress_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        where = f"head {self.name!r}"
+        check(bool(self.name.strip()), "heads: name", self.name, "a name")
+        check(bool(self.level.strip()), f"{where}: level", self.level, "a level")
+        check(bool(self.files), f"{where}: files", self.files, "at least one file")
+        for name in ("weight", "energy_weight", "forces_weight", "stress_weight"):
+            value = getattr(self, name)
+            check(value >= 0, f"{where}: {name}", value, "at least 0")
+        if self.quota is not None:
+            check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")
