@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ from lamplighter.train.optim import (
     make_optimizer,
     rate_factor,
 )
-from lamplighter.train.run_log import RunLog
+from lamplighter.train.run_log import Observer, RunLog
 from lamplighter.train.sampler import FrameCost, HeadSampler
 from lamplighter.train.selection import head_score, total_score
 from lamplighter.train.stopping import (
@@ -51,8 +51,12 @@ LOG = "log.jsonl"
 class Trainer:
     """Runs a job, from the beginning or from its checkpoint."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, observers: Iterable[Observer] = ()) -> None:
         """Set up optimiser, averages and sampler, and resume where possible.
+
+        Args:
+            job: everything that the run needs.
+            observers: are told what the run logs.
 
         Raises:
             ConfigError: nothing to validate on although the selection needs it, or a
@@ -90,6 +94,7 @@ class Trainer:
         self._recent: list[Tensor] = []
         self._started = time.monotonic()
         self._resume()
+        self.log.observers.extend(observers)
 
     def run(self, stop: StopFlag) -> Outcome:
         """Train until the steps, the time, the guard or `stop` say so.
@@ -101,8 +106,9 @@ class Trainer:
         state = self.state
         self._started = time.monotonic() - state.seconds
         batches = self._batches()
-        with progress(self.job.run.max_steps, self.job.label) as advance:
-            advance(state.step, "")
+        with progress(
+            self.job.run.max_steps, self.job.label, done=state.step
+        ) as advance:
             if state.step == 0:
                 self._validate()
             while not (reason := self._end_reason()):
@@ -221,9 +227,9 @@ class Trainer:
         if not self.job.validation:
             self._keep(math.nan)
             return
-        rows = by_head(
-            table_of(item_residuals(self.average.module, self.job.validation))
-        )
+        found = item_residuals(self.average.module, self.job.validation)
+        self.log.judged(state.step, found)
+        rows = by_head(table_of(found))
         scored = {h: row for h, row in rows.items() if _counts(self.job, h)}
         score = total_score(scored, run) if scored else math.nan
         self.plateau.update(score, self.job.optimizer)

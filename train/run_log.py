@@ -4,25 +4,74 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from lamplighter.console import complain
 from lamplighter.files import atomic_path
+
+if TYPE_CHECKING:
+    from lamplighter.train.evaluation import Residual
+
+
+class Observer(Protocol):
+    """Is told what a run logs; shows it somewhere, and changes nothing of the run.
+
+    An observer must not draw from torch's or NumPy's global random numbers: a run that
+    is watched takes the same steps as one that is not.
+    """
+
+    def logged(self, record: Mapping[str, Any]) -> None:
+        """Take note of a record that was just written."""
+
+    def judged(self, step: int, found: Sequence[Residual]) -> None:
+        """Take note of the validation frames as the averaged weights see them.
+
+        Called before the record of that validation is written.
+        """
 
 
 class RunLog:
-    """Appends records to a file; every record has an ``event``."""
+    """Appends records to a file and tells the observers; records have an ``event``.
+
+    Attributes:
+        path: the file.
+        observers: who is told. One that raises is named once on standard error, and
+            not told anything again; the run goes on.
+    """
 
     def __init__(self, path: Path) -> None:
         """Write to `path`, whose folder exists."""
         self.path = path
+        self.observers: list[Observer] = []
 
     def write(self, event: str, **values: Any) -> None:
         """Append one record; numbers that are not finite become null."""
-        line = json.dumps(finite({"event": event, **values}), ensure_ascii=False)
+        record = finite({"event": event, **values})
+        line = json.dumps(record, ensure_ascii=False)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+        for observer in list(self.observers):
+            try:
+                observer.logged(record)
+            except Exception as error:  # noqa: BLE001  (a view must not end a run)
+                self._dismiss(observer, error)
+
+    def judged(self, step: int, found: Sequence[Residual]) -> None:
+        """Tell the observers what a validation found, frame by frame."""
+        for observer in list(self.observers):
+            try:
+                observer.judged(step, found)
+            except Exception as error:  # noqa: BLE001  (a view must not end a run)
+                self._dismiss(observer, error)
+
+    def _dismiss(self, observer: Observer, error: Exception) -> None:
+        self.observers.remove(observer)
+        complain(
+            f"warning: {type(observer).__name__} failed and is switched off for the "
+            f"rest of this run, which goes on ({type(error).__name__}: {error})"
+        )
 
     def rewind(self, step: int) -> None:
         """Drop what was logged after `step`: a resumed run will log it again."""

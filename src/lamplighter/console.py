@@ -43,8 +43,16 @@ def table(
 
 
 @contextlib.contextmanager
-def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
+def progress(
+    total: int, label: str, *, done: int = 0
+) -> Iterator[Callable[[int, str], None]]:
     """Show a progress bar while the block runs; nothing when not at a terminal.
+
+    Args:
+        total: number of units.
+        label: what stands before the bar.
+        done: units that were finished earlier; the remaining time is estimated from
+            the others.
 
     Yields:
         ``advance(n, note)``: call it with the number of finished units and a note.
@@ -60,7 +68,7 @@ def progress(total: int, label: str) -> Iterator[Callable[[int, str], None]]:
         disable=not _ERR.is_terminal,
     )
     with bar:
-        task = bar.add_task(label, total=total, note="")
+        task = bar.add_task(label, total=total, completed=done, note="")
 
         def advance(n: int = 1, note: str = "") -> None:
             bar.update(task, advance=n, note=note)

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from lamplighter.arrays import Floats, Integers
+from lamplighter.train.data.hessian import HessianRows
 
 ISOLATED_ATOM = "IsolatedAtom"
 """The `config_type` of a single atom whose energy is a head's reference energy."""
@@ -33,6 +34,8 @@ class Frame:
         config_type: what kind of structure it is ("" when the source does not say).
         uid: name of the geometry; frames of several heads may share it.
         source: file and frame number for messages.
+        domain: what part of chemistry it belongs to, "crystal", "surface", as the
+            source names it ("" when it does not).
     """
 
     numbers: Integers
@@ -47,6 +50,7 @@ class Frame:
     config_type: str
     uid: str
     source: str
+    domain: str = ""
 
     @property
     def n_atoms(self) -> int:

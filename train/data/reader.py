@@ -1,7 +1,10 @@
 """Labelled frames from extended XYZ, checked before anything is trained on them.
 
 Keys: ``REF_energy`` (eV, total), ``REF_forces`` (eV/Å, columns), ``REF_stress`` (3x3,
-eV/Å^3, tension positive, optional), ``head``, ``level``, ``config_type``, ``uid`` and
+eV/Å^3, tension positive, optional) or ``REF_virial`` (3x3, eV, minus the stress times
+the volume), ``REF_hessian`` (columns of the atoms, three for each row of the Hessian,
+eV/Å^2, optional) with ``REF_hessian_index`` (atom and component of each row), ``weight``
+(factor on the loss, optional), ``head``, ``level``, ``config_type``, ``uid`` and
 ``box`` (1: a molecule in a periodic box, whose stress means nothing).
 """
 
@@ -22,9 +25,11 @@ from lamplighter.errors import DataError, explain
 from lamplighter.train.data.checks import check_file, check_frame
 from lamplighter.train.data.extxyz import read_atoms
 from lamplighter.train.data.frame import Frame, geometry_digest
+from lamplighter.train.data.hessian import HessianRows
 from lamplighter.train.data.limits import ReaderLimits
 
 ENERGY, FORCES, STRESS = "REF_energy", "REF_forces", "REF_stress"
+VIRIAL, HESSIAN, ROWS = "REF_virial", "REF_hessian", "REF_hessian_index"
 
 
 def read_frames(
@@ -77,6 +82,7 @@ def _frame(
         config_type=raw.text("config_type"),
         uid=raw.uid,
         source=raw.where,
+        domain=raw.text("domain"),
     )
     check_frame(frame, limits)
     return frame
@@ -156,21 +162,58 @@ class _Raw:
         return value
 
     def stress(self) -> Floats | None:
-        wanted = "3 x 3 numbers in eV/Å^3, tension positive"
-        if STRESS not in self.labels:
+        key, wanted = STRESS, "3 x 3 numbers in eV/Å^3, tension positive"
+        if VIRIAL in self.labels:
+            if STRESS in self.labels:
+                self.refuse(VIRIAL, "says the same as REF_stress", wanted="one of them")
+            key, wanted = VIRIAL, "3 x 3 numbers in eV, minus the stress x volume"
+        if key not in self.labels:
             return None
-        value = self._numbers(STRESS, self.labels[STRESS], wanted)
+        value = self._numbers(key, self.labels[key], wanted)
         if value.shape not in {(3, 3), (9,)}:
-            self.refuse(STRESS, "has the wrong shape", got=value.shape, wanted=wanted)
+            self.refuse(key, "has the wrong shape", got=value.shape, wanted=wanted)
         if not all(self.atoms.pbc) or self.text("box") not in {"", "0", "False"}:
             self.refuse(
-                STRESS,
+                key,
                 "belongs to a frame whose cell means nothing",
                 got=f"pbc {self.atoms.pbc.tolist()}, box {self.text('box') or 0}",
                 wanted="stress only for frames that are periodic in three directions",
-                fix=f"remove {STRESS} from this frame",
+                fix=f"remove {key} from this frame",
             )
-        return value.reshape(3, 3)
+        factor = 1.0 if key == STRESS else -1.0 / self.atoms.get_volume()
+        return factor * value.reshape(3, 3)
+
+    def weight(self) -> float:
+        wanted = "one number, at least 0"
+        value = self._numbers("weight", self.labels.get("weight", 1.0), wanted)
+        if value.shape != () or value < 0:
+            self.refuse("weight", "is not a weight", got=value.tolist(), wanted=wanted)
+        return float(value)
+
+    def hessian(self) -> HessianRows | None:
+        if HESSIAN not in self.atoms.arrays:
+            return None
+        wanted = f"atom and component of each row of {HESSIAN}"
+        if ROWS not in self.labels:
+            self.missing(ROWS, wanted)
+        index = self._numbers(ROWS, self.labels[ROWS], wanted).ravel()
+        value = self._numbers(HESSIAN, self.atoms.arrays[HESSIAN], "eV/Å^2")
+        n_atoms, n_rows = len(self.atoms), len(index) // 2
+        if len(index) % 2 or value.size != 3 * n_rows * n_atoms or not n_rows:
+            self.refuse(
+                HESSIAN,
+                f"and {ROWS} do not fit",
+                got=f"{value.size // n_atoms} columns, {len(index)} numbers",
+                wanted=f"three columns for each row; {wanted}",
+            )
+        pairs = index.reshape(n_rows, 2).astype(np.int64)
+        rows = HessianRows(
+            atoms=pairs[:, 0],
+            components=pairs[:, 1],
+            values=value.reshape(n_atoms, n_rows, 3).swapaxes(0, 1),
+        )
+        rows.check(self.where)
+        return rows
 
     def head(self, head: str | None) -> str:
         found = self.text("head")
