@@ -51,7 +51,8 @@ class Job:
     """Everything that a run needs.
 
     Attributes:
-        potential: starting weights, in the dtype and on the device of the run.
+        potential: starting weights, in the dtype and on the device of the run; those
+            that require a gradient move, the others stay as they are.
         train: frames to learn from.
         validation: frames that choose the weights; may be empty with selection "last".
         quotas: shares of heads in a batch.

@@ -77,8 +77,8 @@ class Trainer:
         self.job = job
         self.state = State()
         self.plateau = Plateau()
-        self.potential = job.potential.requires_grad_(requires_grad=True)
-        self.parameters = list(self.potential.parameters())
+        self.potential = job.potential
+        self.parameters = [p for p in self.potential.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(self.parameters, job.optimizer)
         self.average = MovingAverage(
             copy.deepcopy(job.potential), job.optimizer.ema_decay
