@@ -7,9 +7,11 @@ number of the epoch and of the batch in it.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -70,9 +72,10 @@ class HeadSampler:
         self._costs = list(costs)
         self._settings = settings
         self._seed = seed
-        self._frames: dict[str, list[int]] = {}
+        by_head: dict[str, list[int]] = {}
         for index, cost in enumerate(self._costs):
-            self._frames.setdefault(cost.head, []).append(index)
+            by_head.setdefault(cost.head, []).append(index)
+        self._frames = {head: np.array(own) for head, own in by_head.items()}
         self._check_sizes()
         self.shares = _shares(
             {head: len(f) for head, f in self._frames.items()},
@@ -95,16 +98,20 @@ class HeadSampler:
         for head in sorted(self.shares):
             exact = self.shares[head] * per_epoch
             begin, end = int(exact * number + 0.5), int(exact * (number + 1) + 0.5)
-            drawn += [self._frame(head, k) for k in range(begin, end)]
+            drawn += self._range(head, begin, end)
         return self._deal(drawn, number)
 
-    def _frame(self, head: str, position: int) -> int:
-        """The frame at a position of the endless sequence of shuffled passes."""
+    def _range(self, head: str, begin: int, end: int) -> list[int]:
+        """The frames at some positions of the endless sequence of shuffled passes."""
         frames = self._frames[head]
-        turn, place = divmod(position, len(frames))
-        return frames[
-            int(self._rng("pass", head, turn).permutation(len(frames))[place])
-        ]
+        drawn: list[int] = []
+        while begin < end:
+            turn, place = divmod(begin, len(frames))
+            stop = min(len(frames), place + end - begin)
+            order = self._rng("pass", head, turn).permutation(len(frames))
+            drawn += frames[order[place:stop]].tolist()
+            begin += stop - place
+        return drawn
 
     def _deal(self, drawn: Sequence[int], number: int) -> list[list[int]]:
         """Largest first, each to the batch with the fewest pairs that has room."""
@@ -112,28 +119,46 @@ class HeadSampler:
         order = [drawn[k] for k in rng.permutation(len(drawn))]
         order.sort(key=lambda k: -self._costs[k].n_pairs)
         room = math.ceil(len(drawn) / self.steps_per_epoch)
+        sizes = [self._costs[k].n_atoms for k in order]
+        # The fewest atoms of any frame still to come: a batch with less room is closed.
+        least = [*accumulate(reversed(sizes), min)][::-1]
         batches: list[list[int]] = [[] for _ in range(self.steps_per_epoch)]
-        load = [0] * len(batches)
         atoms = [0] * len(batches)
-        for k in order:
-            cost = self._costs[k]
-            open_ = [
-                b
-                for b in range(len(batches))
-                if len(batches[b]) < room
-                and atoms[b] + cost.n_atoms <= self._settings.max_atoms
-            ]
-            if not open_:
-                open_ = [len(batches)]
+        open_ = [(0, b) for b in range(len(batches))]
+        for k, size, smallest in zip(order, sizes, least, strict=True):
+            most = self._settings.max_atoms - size
+            load, best = self._emptiest(open_, atoms, most, size - smallest)
+            if best == len(batches):
                 batches.append([])
-                load.append(0)
                 atoms.append(0)
-            best = min(open_, key=lambda b: (load[b], b))
             batches[best].append(k)
-            load[best] += cost.n_pairs
-            atoms[best] += cost.n_atoms
+            atoms[best] += size
+            if len(batches[best]) < room:
+                heapq.heappush(open_, (load + self._costs[k].n_pairs, best))
         filled = [batch for batch in batches if batch]
         return [filled[k] for k in rng.permutation(len(filled))]
+
+    @staticmethod
+    def _emptiest(
+        open_: list[tuple[int, int]], atoms: Sequence[int], most: int, spare: int
+    ) -> tuple[int, int]:
+        """Take the batch with the fewest pairs that has at most `most` atoms.
+
+        Batches with more than ``most + spare`` atoms are full for every frame to come
+        and leave the heap. Without a fitting batch the answer is a new one.
+        """
+        passed: list[tuple[int, int]] = []
+        found = (0, len(atoms))
+        while open_:
+            load, batch = heapq.heappop(open_)
+            if atoms[batch] <= most:
+                found = (load, batch)
+                break
+            if atoms[batch] <= most + spare:
+                passed.append((load, batch))
+        for entry in passed:
+            heapq.heappush(open_, entry)
+        return found
 
     def _rng(self, *key: object) -> np.random.Generator:
         text = ":".join(map(str, (self._seed, *key)))
