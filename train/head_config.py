@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from lamplighter.train.setting_check import check
+
+Property = Literal["energy", "forces", "stress", "hessian"]
+PROPERTIES: tuple[Property, ...] = get_args(Property)
+"""What a head can be trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,10 @@ class HeadData:
         weight: factor on every loss term of this head.
         energy_weight: factor on the energy term of this head.
         forces_weight: factor on the force term of this head.
-        stress_weight: factor on the stress term of this head.
+        stress_weight: factor on the stress and virial terms of this head.
+        hessian_weight: factor on the Hessian term of this head.
+        properties: the labels that this head is trained on; others that its files hold
+            are left out of the loss.
     """
 
     name: str
@@ -58,14 +65,20 @@ class HeadData:
     energy_weight: float = 1.0
     forces_weight: float = 1.0
     stress_weight: float = 1.0
+    hessian_weight: float = 1.0
+    properties: tuple[Property, ...] = PROPERTIES
 
     def __post_init__(self) -> None:
         where = f"head {self.name!r}"
         check(bool(self.name.strip()), "heads: name", self.name, "a name")
         check(bool(self.level.strip()), f"{where}: level", self.level, "a level")
         check(bool(self.files), f"{where}: files", self.files, "at least one file")
-        for name in ("weight", "energy_weight", "forces_weight", "stress_weight"):
+        for name in ("weight", *(f"{p}_weight" for p in PROPERTIES)):
             value = getattr(self, name)
             check(value >= 0, f"{where}: {name}", value, "at least 0")
+        known = set(self.properties) <= set(PROPERTIES)
+        wanted = f"some of {', '.join(PROPERTIES)}"
+        ok = known and len(set(self.properties)) == len(self.properties) > 0
+        check(ok, f"{where}: properties", self.properties, f"{wanted}, each once")
         if self.quota is not None:
             check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")

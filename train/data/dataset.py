@@ -13,15 +13,17 @@ from torch import Tensor
 from lamplighter.model import Graph, PotentialConfig, collate, graph_from_atoms
 from lamplighter.train.config import HeadData, LossSettings
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.hessian import HessianLabels, collate_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameWeights:
-    """Factors of one frame on the three loss terms."""
+    """Factors of one frame on its loss terms; the virial has that of the stress."""
 
     energy: float = 1.0
     forces: float = 1.0
     stress: float = 1.0
+    hessian: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ class Batch:
         weights: [n_frames, 3], factors on energy, forces, stress; 0 where absent.
         n_atoms: [n_frames], atoms of each frame.
         volume: [n_frames], Å^3; 1 where the frame has none, so that it can divide.
+        hessian: rows of Hessians with their weights; None where no frame has any.
     """
 
     graph: Graph
@@ -79,6 +82,7 @@ class Batch:
     weights: Tensor
     n_atoms: Tensor
     volume: Tensor
+    hessian: HessianLabels | None = None
 
 
 def make_items(
@@ -153,15 +157,22 @@ def _weights(frame: Frame, head: HeadData | None, loss: LossSettings) -> FrameWe
         for pattern, weight in loss.config_type_weights.items()
         if fnmatchcase(frame.config_type, pattern)
     )
-    base = next(matching, 1.0) * (head.weight if head else 1.0)
+    base = frame.weight * next(matching, 1.0) * (head.weight if head else 1.0)
+    there = {
+        "energy": True,
+        "forces": frame.forces is not None,
+        "stress": frame.stress is not None,
+        "hessian": frame.hessian is not None,
+    }
+    if head is None:
+        return FrameWeights(**{name: base * known for name, known in there.items()})
     return FrameWeights(
-        energy=base * (head.energy_weight if head else 1.0),
-        forces=base
-        * (head.forces_weight if head else 1.0)
-        * (frame.forces is not None),
-        stress=base
-        * (head.stress_weight if head else 1.0)
-        * (frame.stress is not None),
+        **{
+            name: base * getattr(head, f"{name}_weight")
+            if known and name in head.properties
+            else 0.0
+            for name, known in there.items()
+        }
     )
 
 
@@ -171,6 +182,11 @@ def make_batch(items: Sequence[Item]) -> Batch:
     dtype = items[0].forces.dtype
     rows = [(i.weights.energy, i.weights.forces, i.weights.stress) for i in items]
     frames = [i.frame for i in items]
+    curved = [
+        (i.graph, i.frame.hessian, i.weights.hessian)
+        for i in items
+        if i.frame.hessian is not None and i.weights.hessian > 0
+    ]
     return Batch(
         graph=collate([i.graph for i in items]),
         energy=torch.cat([i.energy for i in items]),
@@ -184,4 +200,5 @@ def make_batch(items: Sequence[Item]) -> Batch:
         volume=torch.tensor(
             [f.volume or 1.0 for f in frames], dtype=dtype, device=device
         ),
+        hessian=collate_rows(curved, dtype),
     )

@@ -36,6 +36,8 @@ class Frame:
         source: file and frame number for messages.
         domain: what part of chemistry it belongs to, "crystal", "surface", as the
             source names it ("" when it does not).
+        weight: factor on every loss term of this frame.
+        hessian: some rows of the Hessian, or None.
     """
 
     numbers: Integers
@@ -51,6 +53,8 @@ class Frame:
     uid: str
     source: str
     domain: str = ""
+    weight: float = 1.0
+    hessian: HessianRows | None = None
 
     @property
     def n_atoms(self) -> int:

@@ -3,9 +3,10 @@
 Keys: ``REF_energy`` (eV, total), ``REF_forces`` (eV/Å, columns), ``REF_stress`` (3x3,
 eV/Å^3, tension positive, optional) or ``REF_virial`` (3x3, eV, minus the stress times
 the volume), ``REF_hessian`` (columns of the atoms, three for each row of the Hessian,
-eV/Å^2, optional) with ``REF_hessian_index`` (atom and component of each row), ``weight``
-(factor on the loss, optional), ``head``, ``level``, ``config_type``, ``uid`` and
-``box`` (1: a molecule in a periodic box, whose stress means nothing).
+eV/Å^2, optional) with ``REF_hessian_index`` (atom and component of each row),
+``weight`` (factor on the loss, optional), ``head``, ``level``, ``config_type``,
+``uid``, ``domain`` and ``box`` (1: a molecule in a periodic box, whose stress means
+nothing).
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def _frame(
         uid=raw.uid,
         source=raw.where,
         domain=raw.text("domain"),
+        weight=raw.weight(),
+        hessian=raw.hessian(),
     )
     check_frame(frame, limits)
     return frame
