@@ -71,7 +71,7 @@ def finetune(config: FinetuneConfig) -> TrainResult:
     """
     set_threads(config.run)
     base_path = resolve(config.base)
-    base = load_potential(base_path, dtype=config.run.dtype, device=config.run.device)
+    base = load_potential(base_path, dtype=config.run.compute_dtype, device=config.run.device)
     _check_heads(config, base)
     data = _with_replay_limit(
         prepare((*config.heads, *config.replay_heads), config.split, config.limits),
@@ -265,7 +265,7 @@ def _items(
         potential.config,
         heads=(*config.heads, *config.replay_heads),
         loss=config.loss,
-        dtype=torch_dtype(config.run.dtype),
+        dtype=torch_dtype(config.run.compute_dtype),
         device=config.run.device,
     )
 

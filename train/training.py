@@ -26,7 +26,10 @@ from lamplighter.train.results import TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.yaml_config import read_yaml, to_mapping
 
-FREE_TO_CHANGE = ("max_minutes", "threads", "checkpoint_every")
+FREE_TO_CHANGE = (
+    *("max_minutes", "threads", "checkpoint_every"),
+    *("keep_checkpoints", "keep_best", "accumulate", "device"),
+)
 """Settings of `RunSettings` that may differ when a run is resumed."""
 
 
@@ -117,7 +120,7 @@ def _train_items(
         shape,
         heads=config.heads,
         loss=config.loss,
-        dtype=torch_dtype(config.run.dtype),
+        dtype=torch_dtype(config.run.compute_dtype),
         device=config.run.device,
     )
 
@@ -128,7 +131,7 @@ def _validation_items(
     return make_items(
         data.frames("validation"),
         shape,
-        dtype=torch_dtype(config.run.dtype),
+        dtype=torch_dtype(config.run.compute_dtype),
         device=config.run.device,
     )
 
@@ -153,7 +156,9 @@ def _new_potential(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.run.seed)
         potential = Potential(shape)
-    return potential.to(device=config.run.device, dtype=torch_dtype(config.run.dtype))
+    return potential.to(
+        device=config.run.device, dtype=torch_dtype(config.run.compute_dtype)
+    )
 
 
 def _elements(frames: Sequence[Frame]) -> tuple[str, ...]:

@@ -1,0 +1,95 @@
+"""The settings of the draw of batches and of the run: how long, how often, on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lamplighter.train.setting_check import check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSettings:
+    """How batches are drawn. They are the same for any number of processes.
+
+    Attributes:
+        batch_frames: structures in a batch, on average.
+        max_atoms: most atoms in a batch.
+        max_pairs: most directed pairs within the cutoff in a batch, to which time and
+            memory are proportional; None leaves them to `max_atoms`.
+        steps_per_epoch: batches in an epoch; None: as many as show each frame once.
+        temperature: head k is drawn with probability proportional to n_k^(1/T) when it
+            has no quota: 1 in proportion to its frames, large the same for all heads.
+    """
+
+    batch_frames: int = 8
+    max_atoms: int = 256
+    max_pairs: int | None = None
+    steps_per_epoch: int | None = None
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self.batch_frames > 0, "batch_frames", self.batch_frames, "at least 1")
+        check(self.max_atoms > 0, "max_atoms", self.max_atoms, "at least 1")
+        check(self.temperature > 0, "temperature", self.temperature, "more than 0")
+        for name in ("steps_per_epoch", "max_pairs"):
+            value = getattr(self, name)
+            check(value is None or value > 0, name, value, "at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How long, how often, on what.
+
+    Attributes:
+        max_steps: optimiser steps of the whole run.
+        max_minutes: stop after this time, over all restarts; 0 means no limit.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        keep_checkpoints: newest checkpoints that are kept; where the newest is damaged,
+            a run goes on from the one before.
+        keep_best: the best weights so far of this many validations are kept as models,
+            ``best-STEP.safetensors``; 0 keeps only those of the end.
+        accumulate: parts in which a process computes its share of a batch, one after
+            the other: the same step with less memory.
+        seed: seed of the starting weights and of the sampling.
+        dtype: "float32", "float64", or "mixed": energies, forces and their gradients in
+            float32; weights, sums of gradients, moments and averages in float64.
+        threads: CPU threads; 0 leaves torch's choice.
+        device: torch device; with several processes "cuda" is one GPU each.
+        selection: which weights are kept: "mean" has the lowest mean over the heads of
+            half (force RMSE / RMS force / `force_target` + energy RMSE per atom /
+            `energy_target`); "worst" takes the worst head instead of the mean; "last"
+            keeps the last weights.
+        force_target: force error that counts as 1, fraction of the head's RMS force.
+        energy_target: energy error that counts as 1, eV/atom.
+    """
+
+    max_steps: int = 2000
+    max_minutes: float = 0.0
+    validate_every: int = 100
+    checkpoint_every: int = 100
+    keep_checkpoints: int = 2
+    keep_best: int = 0
+    accumulate: int = 1
+    seed: int = 1
+    dtype: Literal["float32", "float64", "mixed"] = "float32"
+    threads: int = 0
+    device: str = "cpu"
+    selection: Literal["mean", "worst", "last"] = "mean"
+    force_target: float = 0.05
+    energy_target: float = 0.005
+
+    def __post_init__(self) -> None:
+        names = ("max_steps", "validate_every", "checkpoint_every")
+        for name in (*names, "keep_checkpoints", "accumulate"):
+            value = getattr(self, name)
+            check(value > 0, f"run: {name}", value, "at least 1")
+        for name in ("max_minutes", "threads", "keep_best"):
+            value = getattr(self, name)
+            check(value >= 0, f"run: {name}", value, "at least 0")
+
+    @property
+    def compute_dtype(self) -> str:
+        """ "float32" or "float64": of the frames and of the model that meets them."""
+        return "float64" if self.dtype == "float64" else "float32"
