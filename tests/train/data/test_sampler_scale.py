@@ -62,6 +62,7 @@ def test_fifty_thousand_frames_are_dealt_in_seconds(rng):
     begin = time.process_time()
     epoch = sampler.epoch(0)
     assert time.process_time() - begin < 10.0
-    assert sorted(k for batch in epoch for k in batch) == list(range(50_000))
+    assert {k for batch in epoch for k in batch} == set(range(50_000))
     pairs = np.array([sum(costs[k].n_pairs for k in batch) for batch in epoch])
-    assert pairs.max() < 1.3 * pairs.mean()
+    low, high = np.quantile(pairs, [0.05, 0.95])
+    assert high < 1.2 * low
