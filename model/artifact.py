@@ -27,6 +27,7 @@ from lamplighter.errors import ArtifactError, ConfigError, explain
 from lamplighter.files import atomic_path, sha256_bytes
 from lamplighter.model.config import PotentialConfig
 from lamplighter.model.coupling import fingerprint
+from lamplighter.model.head_rows import fold_reference_bias
 from lamplighter.model.potential import Potential
 from lamplighter.model.upgrade import FORMAT_VERSION, upgrade, upgrade_tensors
 
@@ -62,7 +63,8 @@ class Header:
 def potential_to_bytes(
     potential: Potential, provenance: Mapping[str, Any] | None = None
 ) -> bytes:
-    """Return the content of a model file."""
+    """Return the content of a model file; a trained bias of E0 is added to E0."""
+    potential = fold_reference_bias(potential)
     tensors = {
         k: v.detach().cpu().contiguous() for k, v in potential.state_dict().items()
     }

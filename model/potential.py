@@ -18,6 +18,7 @@ from lamplighter.model.linear import EquivariantLinear, by_degree
 from lamplighter.model.pair_geometry import PairFeatures, PairGeometry
 from lamplighter.model.product import SymmetricProduct
 from lamplighter.model.readout import LinearReadout, NoReadout, make_readout
+from lamplighter.model.reference_bias import NoReferenceBias, ReferenceBias
 from lamplighter.model.skip import make_skip
 
 
@@ -74,6 +75,7 @@ class Potential(nn.Module):
 
     Attributes:
         config: heads and hyperparameters.
+        reference_bias: a correction of E0 while it is trained.
     """
 
     scale: Tensor
@@ -92,6 +94,7 @@ class Potential(nn.Module):
         self.layers = nn.ModuleList([Layer(config, shape) for shape in config.layers])
         self.readouts = nn.ModuleList([make_readout(config, s) for s in config.layers])
         self.geometry = PairGeometry(config)
+        self.reference_bias: NoReferenceBias | ReferenceBias = NoReferenceBias()
         for name in ("scale", "shift"):
             values = [getattr(head, name) for head in config.heads]
             table = torch.tensor(values, dtype=torch.float64)
@@ -131,7 +134,11 @@ class Potential(nn.Module):
         scale = self.scale.index_select(0, heads)
         shift = self.shift.index_select(0, heads)
         conditioned: Tensor = self.condition_readout(start[: graph.n_own, 0], heads)
-        return scale * energy + shift + conditioned  # (17)
+        learned = scale * energy + shift + conditioned  # (17)
+        corrected: Tensor = self.reference_bias(
+            learned, graph.species[: graph.n_own], heads
+        )
+        return corrected
 
     def node_features(
         self, graph: Graph, exchange: GhostExchange = NO_EXCHANGE

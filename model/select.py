@@ -13,13 +13,17 @@ from torch import Tensor
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.model.config import PotentialConfig
+from lamplighter.model.head_rows import belongs_to_heads, fold_reference_bias
 from lamplighter.model.heads import HeadSpec
 from lamplighter.model.potential import Potential
 
-
-def belongs_to_heads(name: str) -> bool:
-    """Return whether the parameter called `name` has one row for each head."""
-    return name.startswith(("readouts.", "condition_readout."))
+__all__ = [
+    "belongs_to_elements",
+    "belongs_to_heads",
+    "fix_conditions",
+    "select",
+    "select_part",
+]
 
 
 def belongs_to_elements(name: str, config: PotentialConfig) -> bool:
@@ -66,6 +70,7 @@ def select_part(
 
     A head keeps the elements that it knows among those named.
     """
+    potential = fold_reference_bias(potential)
     config = potential.config
     columns = [config.head_index(name) for name in heads]
     _check_elements([config.heads[column] for column in columns], elements)
@@ -108,6 +113,8 @@ def fix_conditions(potential: Potential, values: Mapping[str, float]) -> Potenti
         )
     if not names:
         return potential
+    potential = fold_reference_bias(potential)
+    config = potential.config
     row = [s.check(values.get(s.name)) for s in config.conditions]
     start = potential.embedding.new_tensor([row])
     with torch.no_grad():
