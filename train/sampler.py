@@ -1,25 +1,31 @@
 """Which frames a batch holds: shares per head, equal cost, the same after a restart.
 
-The draw is a pure function of (seed, epoch): nothing has to be remembered but the
-number of the epoch and of the batch in it.
+The draw is a pure function of (seed, epoch, window): nothing has to be remembered but
+the number of the epoch, of the window in it, and of the batch in that. A window is some
+hundred batches, so that neither time nor memory grows with an epoch.
 """
 
 from __future__ import annotations
 
 import hashlib
-import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.train.config import SamplingSettings
+from lamplighter.train.dealing import Batches
+
+Integers = NDArray[np.integer]
 
 FILL = 0.9
-"""Fraction of `max_atoms` that an average batch may reach."""
+"""Fraction of `max_atoms` and `max_pairs` that an average batch may reach."""
+
+WINDOW = 512
+"""Batches that are dealt together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +45,63 @@ class FrameCost:
     label: str = ""
 
 
+def _numbered(index: int) -> str:
+    return f"frame {index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameCosts:
+    """The costs of many frames, as arrays.
+
+    Attributes:
+        heads: names of the heads.
+        head: [n_frames], index into `heads`.
+        n_atoms: [n_frames], atoms.
+        n_pairs: [n_frames], directed pairs.
+        label: how messages call the frame of an index.
+    """
+
+    heads: tuple[str, ...]
+    head: Integers
+    n_atoms: Integers
+    n_pairs: Integers
+    label: Callable[[int], str] = _numbered
+
+    @classmethod
+    def of(cls, costs: Sequence[FrameCost]) -> FrameCosts:
+        """Return the arrays of single costs."""
+        heads = tuple(dict.fromkeys(cost.head for cost in costs))
+        index = {head: k for k, head in enumerate(heads)}
+        return cls(
+            heads=heads,
+            head=np.array([index[c.head] for c in costs], dtype=np.int32),
+            n_atoms=np.array([c.n_atoms for c in costs], dtype=np.int64),
+            n_pairs=np.array([c.n_pairs for c in costs], dtype=np.int64),
+            label=lambda k: costs[k].label,
+        )
+
+    def __len__(self) -> int:
+        return len(self.head)
+
+
 class HeadSampler:
     """Batches of frame indices with fixed shares of the heads.
 
     Within a head the frames come in shuffled passes: no frame comes twice before every
-    other one of its head came once. The frames of an epoch are then dealt into batches
+    other one of its head came once. The frames of a window are then dealt into batches
     of equal numbers of pairs.
+
+    Attributes:
+        shares: share of each head in the frames that are drawn; they sum to 1.
+        batch_frames: frames in a batch, on average.
+        steps_per_epoch: batches in an epoch, unless a limit asks for more.
+        windows_per_epoch: windows in an epoch.
+        costs: costs of the frames.
     """
 
     def __init__(
         self,
-        costs: Sequence[FrameCost],
+        costs: Sequence[FrameCost] | FrameCosts,
         settings: SamplingSettings,
         *,
         quotas: dict[str, float] | None = None,
@@ -69,14 +121,16 @@ class HeadSampler:
             ConfigError: a frame is larger than a batch may be, or a quota names a head
                 without frames.
         """
-        self._costs = list(costs)
+        self.costs = costs if isinstance(costs, FrameCosts) else FrameCosts.of(costs)
         self._settings = settings
         self._seed = seed
-        by_head: dict[str, list[int]] = {}
-        for index, cost in enumerate(self._costs):
-            by_head.setdefault(cost.head, []).append(index)
-        self._frames = {head: np.array(own) for head, own in by_head.items()}
         self._check_sizes()
+        frames = {
+            head: np.flatnonzero(self.costs.head == k)
+            for k, head in enumerate(self.costs.heads)
+        }
+        self._frames = {head: own for head, own in frames.items() if len(own)}
+        self._passes: dict[str, tuple[int, Integers]] = {}
         self.shares = _shares(
             {head: len(f) for head, f in self._frames.items()},
             quotas or {},
@@ -84,81 +138,80 @@ class HeadSampler:
         )
         self.batch_frames = self._fitting_batch()
         self.steps_per_epoch = settings.steps_per_epoch or max(
-            1, math.ceil(len(self._costs) / self.batch_frames)
+            1, math.ceil(len(self.costs) / self.batch_frames)
         )
+        self.windows_per_epoch = math.ceil(self.steps_per_epoch / WINDOW)
 
     def epoch(self, number: int) -> list[list[int]]:
         """Return the batches of an epoch, each a list of frame indices.
 
-        There are `steps_per_epoch` of them, and more only when `max_atoms` does not
-        leave room otherwise.
+        There are `steps_per_epoch` of them, and more only when `max_atoms` and
+        `max_pairs` do not leave room otherwise.
         """
-        drawn: list[int] = []
-        per_epoch = self.steps_per_epoch * self.batch_frames
-        for head in sorted(self.shares):
-            exact = self.shares[head] * per_epoch
-            begin, end = int(exact * number + 0.5), int(exact * (number + 1) + 0.5)
-            drawn += self._range(head, begin, end)
-        return self._deal(drawn, number)
+        windows = (self.window(number, w) for w in range(self.windows_per_epoch))
+        return [batch for window in windows for batch in window]
 
-    def _range(self, head: str, begin: int, end: int) -> list[int]:
+    def window(self, number: int, window: int) -> list[list[int]]:
+        """Return the batches of one window of an epoch."""
+        first = window * WINDOW
+        last = min(first + WINDOW, self.steps_per_epoch)
+        parts = [
+            self._range(
+                head,
+                self._position(head, number, first),
+                self._position(head, number, last),
+            )
+            for head in sorted(self.shares)
+        ]
+        key = (
+            ("deal", number, window) if self.windows_per_epoch > 1 else ("deal", number)
+        )
+        return self._deal(np.concatenate(parts), last - first, self._rng(*key))
+
+    def _position(self, head: str, number: int, step: int) -> int:
+        """Return how many frames of a head are drawn before a step of an epoch."""
+        if step == self.steps_per_epoch:
+            number, step = number + 1, 0
+        exact = self.shares[head] * (self.steps_per_epoch * self.batch_frames)
+        return int(exact * number + self.shares[head] * self.batch_frames * step + 0.5)
+
+    def _range(self, head: str, begin: int, end: int) -> Integers:
         """The frames at some positions of the endless sequence of shuffled passes."""
         frames = self._frames[head]
-        drawn: list[int] = []
+        drawn: list[Integers] = [frames[:0]]
         while begin < end:
             turn, place = divmod(begin, len(frames))
             stop = min(len(frames), place + end - begin)
-            order = self._rng("pass", head, turn).permutation(len(frames))
-            drawn += frames[order[place:stop]].tolist()
+            drawn.append(frames[self._pass(head, turn)[place:stop]])
             begin += stop - place
-        return drawn
+        return np.concatenate(drawn)
 
-    def _deal(self, drawn: Sequence[int], number: int) -> list[list[int]]:
+    def _pass(self, head: str, turn: int) -> Integers:
+        """The order of a head's frames in a pass; the latest one is remembered."""
+        known = self._passes.get(head)
+        if known is None or known[0] != turn:
+            order = self._rng("pass", head, turn).permutation(len(self._frames[head]))
+            known = turn, order.astype(np.int32)
+            self._passes[head] = known
+        return known[1]
+
+    def _deal(
+        self, drawn: Integers, n_batches: int, rng: np.random.Generator
+    ) -> list[list[int]]:
         """Largest first, each to the batch with the fewest pairs that has room."""
-        rng = self._rng("deal", number)
-        order = [drawn[k] for k in rng.permutation(len(drawn))]
-        order.sort(key=lambda k: -self._costs[k].n_pairs)
-        room = math.ceil(len(drawn) / self.steps_per_epoch)
-        sizes = [self._costs[k].n_atoms for k in order]
+        order = drawn[rng.permutation(len(drawn))]
+        order = order[np.argsort(-self.costs.n_pairs[order], kind="stable")]
+        room = math.ceil(len(drawn) / n_batches)
+        atoms, pairs = self.costs.n_atoms[order], self.costs.n_pairs[order]
         # The fewest atoms of any frame still to come: a batch with less room is closed.
-        least = [*accumulate(reversed(sizes), min)][::-1]
-        batches: list[list[int]] = [[] for _ in range(self.steps_per_epoch)]
-        atoms = [0] * len(batches)
-        open_ = [(0, b) for b in range(len(batches))]
-        for k, size, smallest in zip(order, sizes, least, strict=True):
-            most = self._settings.max_atoms - size
-            load, best = self._emptiest(open_, atoms, most, size - smallest)
-            if best == len(batches):
-                batches.append([])
-                atoms.append(0)
-            batches[best].append(k)
-            atoms[best] += size
-            if len(batches[best]) < room:
-                heapq.heappush(open_, (load + self._costs[k].n_pairs, best))
-        filled = [batch for batch in batches if batch]
+        least = np.minimum.accumulate(atoms[::-1])[::-1]
+        batches = Batches(n_batches, self._settings)
+        for frame, n_atoms, n_pairs, fewest in zip(
+            order.tolist(), atoms.tolist(), pairs.tolist(), least.tolist(), strict=True
+        ):
+            batches.add(frame, n_atoms, n_pairs, fewest=fewest, room=room)
+        filled = [batch for batch in batches.frames if batch]
         return [filled[k] for k in rng.permutation(len(filled))]
-
-    @staticmethod
-    def _emptiest(
-        open_: list[tuple[int, int]], atoms: Sequence[int], most: int, spare: int
-    ) -> tuple[int, int]:
-        """Take the batch with the fewest pairs that has at most `most` atoms.
-
-        Batches with more than ``most + spare`` atoms are full for every frame to come
-        and leave the heap. Without a fitting batch the answer is a new one.
-        """
-        passed: list[tuple[int, int]] = []
-        found = (0, len(atoms))
-        while open_:
-            load, batch = heapq.heappop(open_)
-            if atoms[batch] <= most:
-                found = (load, batch)
-                break
-            if atoms[batch] <= most + spare:
-                passed.append((load, batch))
-        for entry in passed:
-            heapq.heappush(open_, entry)
-        return found
 
     def _rng(self, *key: object) -> np.random.Generator:
         text = ":".join(map(str, (self._seed, *key)))
@@ -166,26 +219,38 @@ class HeadSampler:
         return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
     def _check_sizes(self) -> None:
-        if not self._costs:
+        if not len(self.costs):
             raise ConfigError(explain("there is no frame to train on"))
-        largest = max(self._costs, key=lambda c: c.n_atoms)
-        if largest.n_atoms > self._settings.max_atoms:
+        for unit, sizes, limit in (
+            ("atoms", self.costs.n_atoms, self._settings.max_atoms),
+            ("pairs", self.costs.n_pairs, self._settings.max_pairs),
+        ):
+            largest = int(sizes.argmax())
+            if limit is None or sizes[largest] <= limit:
+                continue
             raise ConfigError(
                 explain(
-                    f"a frame is larger than a batch may be ({largest.label})",
-                    got=f"{largest.n_atoms} atoms",
-                    wanted=f"at most sampling.max_atoms = {self._settings.max_atoms}",
-                    fix="raise sampling.max_atoms or remove the frame",
+                    "a frame is larger than a batch may be "
+                    f"({self.costs.label(largest)})",
+                    got=f"{sizes[largest]} {unit}",
+                    wanted=f"at most sampling.max_{unit} = {limit}",
+                    fix=f"raise sampling.max_{unit} or remove the frame",
                 )
             )
 
     def _fitting_batch(self) -> int:
-        mean = sum(
-            share * float(np.mean([self._costs[k].n_atoms for k in self._frames[head]]))
-            for head, share in self.shares.items()
-        )
-        fitting = int(FILL * self._settings.max_atoms / mean)
-        return max(1, min(self._settings.batch_frames, fitting))
+        fitting = self._settings.batch_frames
+        for sizes, limit in (
+            (self.costs.n_atoms, self._settings.max_atoms),
+            (self.costs.n_pairs, self._settings.max_pairs),
+        ):
+            mean = sum(
+                share * float(np.mean(sizes[self._frames[head]]))
+                for head, share in self.shares.items()
+            )
+            if limit is not None and mean > 0:
+                fitting = min(fitting, int(FILL * limit / mean))
+        return max(1, fitting)
 
 
 def _shares(

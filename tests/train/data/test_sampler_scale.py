@@ -14,10 +14,11 @@ from lamplighter.train.sampler import FrameCost, HeadSampler
 
 def deal_by_search(sampler, drawn, number):
     """The rule as it is said: largest first, to the emptiest batch that has room."""
-    costs, settings = sampler._costs, sampler._settings
+    n_atoms, n_pairs = sampler.costs.n_atoms, sampler.costs.n_pairs
+    settings = sampler._settings
     rng = sampler._rng("deal", number)
     order = [drawn[k] for k in rng.permutation(len(drawn))]
-    order.sort(key=lambda k: -costs[k].n_pairs)
+    order.sort(key=lambda k: -n_pairs[k])
     room = math.ceil(len(drawn) / sampler.steps_per_epoch)
     batches = [[] for _ in range(sampler.steps_per_epoch)]
     for k in order:
@@ -25,12 +26,12 @@ def deal_by_search(sampler, drawn, number):
             b
             for b, batch in enumerate(batches)
             if len(batch) < room
-            and sum(costs[m].n_atoms for m in [*batch, k]) <= settings.max_atoms
+            and sum(n_atoms[m] for m in [*batch, k]) <= settings.max_atoms
         ]
         if not fitting:
             fitting = [len(batches)]
             batches.append([])
-        load = [sum(costs[m].n_pairs for m in batch) for batch in batches]
+        load = [sum(n_pairs[m] for m in batch) for batch in batches]
         batches[min(fitting, key=lambda b: (load[b], b))].append(k)
     filled = [batch for batch in batches if batch]
     return [filled[k] for k in rng.permutation(len(filled))]
@@ -44,14 +45,15 @@ def test_the_heap_deals_as_the_search_would(rng, max_atoms):
     ]
     sampler = HeadSampler(costs, SamplingSettings(max_atoms=max_atoms), seed=2)
     drawn = sampler._range("h", 0, 150)
-    assert sampler._deal(drawn, 4) == deal_by_search(sampler, drawn, 4)
+    found = sampler._deal(drawn, sampler.steps_per_epoch, sampler._rng("deal", 4))
+    assert found == deal_by_search(sampler, drawn.tolist(), 4)
 
 
 def test_positions_run_through_shuffled_passes():
     costs = [FrameCost(head="h", n_atoms=2, n_pairs=int(k)) for k in range(7)]
     sampler = HeadSampler(costs, SamplingSettings(), seed=2)
     singles = [sampler._range("h", k, k + 1)[0] for k in range(20)]
-    assert sampler._range("h", 0, 20) == singles
+    assert sampler._range("h", 0, 20).tolist() == singles
     assert sorted(singles[:7]) == sorted(singles[7:14]) == list(range(7))
 
 
