@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +20,20 @@ class ExchangeData(Protocol):
 
     def reverse_exchange(self, src: Any, dst: Any, n: int) -> None:
         """Copy `src` to `dst`, ghost rows added to their owners', then zeroed."""
+
+
+KOKKOS_COLUMNS: Final = 3
+"""Columns that fit into the buffers of an upstream LAMMPS with Kokkos.
+
+Its ``forward_exchange`` announces the width of a row only when it is called. Where the
+host packs, the buffers were made before, for the three coordinates of an atom, and more
+columns write past their end (LAMMPS issue 4814).
+"""
+
+
+def safe_columns(data: object) -> int:
+    """Return how many columns LAMMPS may be given at once; 0: all of them."""
+    return KOKKOS_COLUMNS if "kokkos" in type(data).__module__ else 0
 
 
 @dataclass(slots=True)
@@ -53,7 +67,9 @@ class LammpsExchange:
         self.widths: list[int] = []
         self.n_reverse = 0
         self._dtype = torch.float64
+        self._device = torch.device("cpu")
         self._data = data
+        self._columns = safe_columns(data)
         self._kept = kept
         self._positions: Tensor | None = None
         self._remember = False
@@ -68,7 +84,7 @@ class LammpsExchange:
     def send(self, rows: Tensor) -> Tensor:
         """Forward communication: owners to ghosts, without gradient."""
         self.widths.append(rows.shape[1])
-        self._dtype = rows.dtype
+        self._dtype, self._device = rows.dtype, rows.device
         return self._communicate(self._data.forward_exchange, rows)
 
     def send_back(self, rows: Tensor, number: int) -> Tensor:
@@ -108,7 +124,8 @@ class LammpsExchange:
         while self.n_reverse < len(self.widths):
             number = len(self.widths) - 1 - self.n_reverse
             n_rows = self._data.ntotal if self._kept is None else len(self._kept)
-            zeros = torch.zeros((n_rows, self.widths[number]), dtype=self._dtype)
+            shape = (n_rows, self.widths[number])
+            zeros = torch.zeros(shape, dtype=self._dtype, device=self._device)
             self.send_back(zeros, number)
 
     def _send_moments(self, rows: Tensor, x: Tensor, plain: _Returned) -> Tensor:
@@ -127,9 +144,12 @@ class LammpsExchange:
         if self._kept is not None:
             source = source.new_zeros((self._data.ntotal, width))
             source[self._kept] = rows.detach()
-        source = source.contiguous()
-        received = torch.empty_like(source)
-        exchange(source, received, width)
+        parts = []
+        for one in source.split(self._columns or max(width, 1), dim=1):
+            part = one.contiguous()
+            parts.append(torch.empty_like(part))
+            exchange(part, parts[-1], part.shape[1])
+        received = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         return received if self._kept is None else received[self._kept]
 
 

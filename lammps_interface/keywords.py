@@ -6,13 +6,15 @@ pair_style mliap unified mgo.pt 0 head pbe charge -1 spin 2 check 1000
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from lamplighter.errors import ConfigError, explain
 
-_Number = TypeVar("_Number", int, float)
+_Value = TypeVar("_Value", int, float, str)
+_DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
 
 _SHORT: Final = {"charge": "total_charge", "spin": "total_spin"}
 
@@ -24,12 +26,14 @@ class Keywords:
     Attributes:
         head: name of the head to use; None: the file has one.
         conditions: total charge (e), spin (multiplicity 2S + 1) by their long names.
+        device: where to compute, ``cpu``, ``cuda`` or ``cuda:N``; None: see `device`.
         check: steps between comparisons with an independent evaluation; 0: none.
         replace: go on from a restart file that was written with another model.
     """
 
     head: str | None = None
     conditions: dict[str, float] = field(default_factory=dict)
+    device: str | None = None
     check: int = 0
     replace: bool = False
 
@@ -42,7 +46,7 @@ def parse(text: str) -> Keywords:
             of the wrong kind.
     """
     words = text.split()
-    head, conditions, check, replace = None, {}, 0, False
+    head, device, conditions, check, replace = None, None, {}, 0, False
     seen = set()
     for at in range(0, len(words), 2):
         keyword = words[at]
@@ -56,6 +60,8 @@ def parse(text: str) -> Keywords:
         value = words[at + 1]
         if keyword == "head":
             head = value
+        elif keyword == "device":
+            device = _convert(str, value, keyword, _DEVICES.fullmatch)
         elif keyword == "check":
             check = _convert(int, value, keyword, lambda n: n > 0)
         elif keyword == "replace":
@@ -65,24 +71,27 @@ def parse(text: str) -> Keywords:
         else:
             name = _SHORT[keyword]
             conditions[name] = _convert(float, value, keyword, math.isfinite)
-    return Keywords(head=head, conditions=conditions, check=check, replace=replace)
+    return Keywords(
+        head=head, conditions=conditions, device=device, check=check, replace=replace
+    )
 
 
 _WANTED: Final = {
     "head": "the name of a head in the file",
     "charge": "the total charge in e, a number",
     "spin": "the spin multiplicity 2S + 1, a number",
+    "device": "cpu, cuda or cuda:N",
     "check": "a number of steps, 1 or more",
     "replace": "yes or no",
 }
 
 
 def _convert(
-    kind: Callable[[str], _Number],
+    kind: Callable[[str], _Value],
     text: str,
     keyword: str,
-    good: Callable[[_Number], bool],
-) -> _Number:
+    good: Callable[[_Value], object],
+) -> _Value:
     problem = _problem(keyword, "bad value", text)
     try:
         value = kind(text)

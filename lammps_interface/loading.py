@@ -112,6 +112,9 @@ def note_of(model: Any, path: str) -> str:
         value = getattr(header, name, "")
         if value:
             parts.append(f"{name.replace('_', ' ')} {value}")
+    device = getattr(model, "device", None)
+    if device is not None and device.type != "cpu":
+        parts.append(f"device {device}")
     conditions = getattr(header, "conditions", {})
     parts += [f"{n.replace('_', ' ')} {x:g}" for n, x in conditions.items()]
     return f"Lamplighter: {path}: {', '.join(filter(None, parts))}"

@@ -29,6 +29,8 @@ from lamplighter.model import (
 class Answer:
     """What one member, or the mean of all, says about this rank's part of a step.
 
+    In host memory, wherever it was computed.
+
     Attributes:
         energies: [n_owned] with E0, eV, float64.
         gradients: dE/d rij [n_pairs, 3], eV/Å, float64.
@@ -63,8 +65,8 @@ def answer_of(
     energies, gradients = pair_gradients(potential, graph, exchange)
     exchange.finish()
     return Answer(
-        energies=energies.detach(),
-        gradients=gradients.detach().to(torch.float64),
+        energies=energies.detach().cpu(),
+        gradients=gradients.detach().to("cpu", torch.float64),
         widths=exchange.widths,
     )
 
@@ -105,8 +107,8 @@ def force_deviations(
     apart = [one.gradients - answers[0].gradients for one in answers]
     pairs = torch.stack(apart, dim=1).reshape(-1, 3 * n)
     forces = pairs.new_zeros((len(graph.species), 3 * n))
-    forces.index_add_(0, graph.centers, pairs)
-    forces.index_add_(0, graph.neighbors, -pairs)
+    forces.index_add_(0, graph.centers.cpu(), pairs)
+    forces.index_add_(0, graph.neighbors.cpu(), -pairs)
     if rows.kept is not None:
         everywhere = forces.new_zeros((data.ntotal, 3 * n))
         everywhere[rows.kept] = forces
@@ -146,15 +148,15 @@ def _without_exchange(potential: Potential, graph: Graph, n_owned: int) -> Answe
         )
     reference = potential.reference_energies(graph)[:n_owned]
     return Answer(
-        energies=energies.detach().to(torch.float64) + reference,
-        gradients=gradients.to(torch.float64),
+        energies=(energies.detach().to(torch.float64) + reference).cpu(),
+        gradients=gradients.to("cpu", torch.float64),
     )
 
 
 def _with_virials(
     potential: Potential, data: Any, rows: Rows, graph: Graph, exchange: LammpsExchange
 ) -> Answer:
-    positions = torch.from_numpy(data.x)
+    positions = torch.from_numpy(data.x).to(graph.pair_vectors.device)
     if rows.kept is not None:
         positions = positions[rows.kept]
     energies, gradients, virials = centroid_virials(
@@ -162,8 +164,8 @@ def _with_virials(
     )
     reference = potential.reference_energies(graph)
     return Answer(
-        energies=energies.to(torch.float64) + reference,
-        gradients=gradients.to(torch.float64),
-        virials=virials,
+        energies=(energies.to(torch.float64) + reference).cpu(),
+        gradients=gradients.to("cpu", torch.float64),
+        virials=virials.cpu(),
         widths=exchange.widths,
     )

@@ -21,6 +21,7 @@ import torch
 from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.lammps_interface.abort import end_all_ranks
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
+from lamplighter.lammps_interface.device import choose
 from lamplighter.lammps_interface.exchange import ExchangeData
 from lamplighter.lammps_interface.members import Answer, answer_of, mean_of
 from lamplighter.lammps_interface.outputs import output_names, write_outputs
@@ -63,6 +64,7 @@ class MliapModel:
         interface: a back pointer that LAMMPS sets.
         members: the potentials of the head in use, without conditions: one, or those
             of a committee, whose mean energies and forces LAMMPS gets.
+        device: where the potentials are.
         gives_centroid: `evaluate` fills ``data.centroid`` where there is one.
     """
 
@@ -74,6 +76,7 @@ class MliapModel:
         *,
         head: str | None = None,
         conditions: Mapping[str, float] | None = None,
+        device: str | None = None,
     ) -> None:
         """Load the potential of `bundle`.
 
@@ -81,22 +84,24 @@ class MliapModel:
             bundle: the content of an ML-IAP file.
             head: which of its heads to use; the first if not given.
             conditions: charge, spin and the like in place of those in the header.
+            device: where to compute; see `device.choose`.
 
         Raises:
             ArtifactError: the potential inside is damaged.
-            ConfigError: the file does not have the head, or does not depend on a
-                condition.
+            ConfigError: the file does not have the head, does not depend on a
+                condition, or there is no such device.
         """
         self._bundle = bundle
+        self.device: torch.device = choose(device)
         dtype = bundle.header.dtype
         whole = [potential_from_bytes(one, dtype=dtype) for one in bundle.members]
         self.header: BundleHeader = _chosen(bundle.header, whole[0], head, conditions)
         values = self.header.conditions if whole[0].config.conditions else conditions
         elements = list(bundle.header.elements)
         self.members: tuple[Potential, ...] = tuple(
-            select(one, self.header.head, elements, values).requires_grad_(
-                requires_grad=False
-            )
+            select(one, self.header.head, elements, values)
+            .requires_grad_(requires_grad=False)
+            .to(self.device)
             for one in whole
         )
         self.element_types: list[str] = elements
@@ -115,13 +120,16 @@ class MliapModel:
         return output_names(self.members)
 
     def with_settings(
-        self, head: str | None, conditions: Mapping[str, float] | None = None
+        self,
+        head: str | None,
+        conditions: Mapping[str, float] | None = None,
+        device: str | None = None,
     ) -> Self:
-        """Return the same file's model for another head, charge or spin.
+        """Return the same file's model for another head, charge, spin or device.
 
         Raises:
             ConfigError: the file has several heads and none is named, or it does not
-                have this one, or does not depend on a condition.
+                have this one, or does not depend on a condition, or there is no device.
         """
         if head is None and len(self.header.heads) > 1:
             raise ConfigError(
@@ -132,7 +140,7 @@ class MliapModel:
                     + self.header.heads[0],
                 )
             )
-        return type(self)(self._bundle, head=head, conditions=conditions)
+        return type(self)(self._bundle, head=head, conditions=conditions, device=device)
 
     def compute_descriptors(self, data: PairData) -> None:
         """Do nothing: all work is done in `compute_forces`."""
@@ -168,7 +176,8 @@ class MliapModel:
         if not self._client_known:
             self._refuse_client(data, wide=wide)
         rows = Rows.of(data, wide=wide)
-        graph = graph_of(data, rows, self.members[0].dtype)
+        dtype = self.members[0].dtype
+        graph = graph_of(data, rows, dtype).to(dtype=dtype, device=self.device)
         answers = [answer_of(one, data, rows, graph, wide=wide) for one in self.members]
         mean = mean_of(answers)
         _hand_over(data, rows, mean)

@@ -50,13 +50,14 @@ def write_outputs(
         return
     n_owned = rows.n_owned
     reference = _mean([one.reference_energies(graph)[:n_owned] for one in members])
+    reference = reference.cpu()
     parts = {
         "reference": reference,
         "interaction": mean_of(answers).energies[:n_owned] - reference,
     }
     if "repulsion" in wanted:
         found = [one.repulsion(graph)[:n_owned].detach() for one in members]
-        parts["repulsion"] = _mean(found)
+        parts["repulsion"] = _mean(found).cpu()
     if "uncertainty" in wanted:
         parts["uncertainty"] = force_deviations(answers, data, rows, graph)
     kept = torch.arange(n_owned) if rows.kept is None else rows.kept

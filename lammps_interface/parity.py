@@ -87,7 +87,9 @@ def _structure(model: MliapModel, gathered: Check) -> Atoms:
 
 def _reference(model: MliapModel, atoms: Atoms) -> Prediction:
     members = [
-        one if one.dtype == torch.float64 else copy.deepcopy(one).to(torch.float64)
+        one
+        if (one.dtype, model.device.type) == (torch.float64, "cpu")
+        else copy.deepcopy(one).to("cpu", torch.float64)
         for one in model.members
     ]
     config = members[0].config

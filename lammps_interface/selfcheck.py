@@ -80,12 +80,12 @@ class PeriodicRank:
 
     def forward_exchange(self, src: Tensor, dst: Tensor, n: int) -> None:
         """Copy `src` [ntotal, n] to `dst`, images replaced by their originals."""
-        dst.copy_(src.reshape(self.ntotal, n)[self._owner])
+        dst.copy_(src.reshape(self.ntotal, n)[self._owner.to(src.device)])
 
     def reverse_exchange(self, src: Tensor, dst: Tensor, n: int) -> None:
         """Add the rows of images in `src` to their originals; zero them in `dst`."""
         dst.zero_()
-        dst.index_add_(0, self._owner, src.reshape(self.ntotal, n))
+        dst.index_add_(0, self._owner.to(src.device), src.reshape(self.ntotal, n))
 
     def forces(self) -> Floats:
         """Return the forces on the structure's atoms, [n, 3] in eV/Å."""

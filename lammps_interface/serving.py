@@ -121,14 +121,15 @@ def _identity(path: str, model: Any) -> str:
 
 
 def _apply(keywords: Keywords, model: Any, path: str) -> Any:
-    """Return the model with the head, charge and spin that the script asks for."""
+    """Return the model with the head, charge, spin and device of the script."""
     choose = getattr(model, "with_settings", None)
     if choose is not None:
         several = len(model.header.heads) > 1
-        if several or keywords.head is not None or keywords.conditions:
-            return choose(keywords.head, keywords.conditions)
-        return model
+        wishes = keywords.head, keywords.conditions, keywords.device
+        return choose(*wishes) if several or any(wishes) else model
     given = [*(["head"] if keywords.head else []), *keywords.conditions]
+    if keywords.device not in (None, "cpu"):
+        given.append("device")
     if keywords.check:
         given.append("check")
     if given:

@@ -71,16 +71,20 @@ class MaceTorchModel(MliapModel):
         *,
         head: str | None = None,
         conditions: Mapping[str, float] | None = None,
+        device: str | None = None,
     ) -> None:
         """Load the potential; for arguments and errors see [`MliapModel`][]."""
         head = head or bundle.header.head
-        super().__init__(bundle, head=head, conditions=conditions)
+        super().__init__(bundle, head=head, conditions=conditions, device=device)
 
     def with_settings(
-        self, head: str | None, conditions: Mapping[str, float] | None = None
+        self,
+        head: str | None,
+        conditions: Mapping[str, float] | None = None,
+        device: str | None = None,
     ) -> Self:
-        """Return the same file's model for another head, charge or spin."""
-        return super().with_settings(head or self.header.head, conditions)
+        """Return the same file's model for another head, charge, spin or device."""
+        return super().with_settings(head or self.header.head, conditions, device)
 
 
 def read_mace_file(content: bytes, name: str, sha256: str) -> MaceFile:

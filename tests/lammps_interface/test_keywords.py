@@ -11,10 +11,11 @@ def test_no_words_ask_for_nothing():
 
 
 def test_all_keywords():
-    found = parse("head r2scan charge -1.5 spin 2 check 100 replace yes")
+    found = parse("head r2scan charge -1.5 spin 2 device cuda:1 check 100 replace yes")
     assert found == Keywords(
         head="r2scan",
         conditions={"total_charge": -1.5, "total_spin": 2.0},
+        device="cuda:1",
         check=100,
         replace=True,
     )
@@ -26,7 +27,7 @@ def test_all_keywords():
     [
         (
             "heads pbe",
-            "unknown keyword.*heads.*head, charge, spin, check, replace",
+            "unknown keyword.*heads.*head, charge, spin, device, check, replace",
         ),
         ("head", "without a value.*head"),
         ("head pbe head scan", "given twice.*head"),
@@ -36,6 +37,8 @@ def test_all_keywords():
         ("charge one", "bad value.*charge one.*total charge"),
         ("charge nan", "bad value.*charge nan"),
         ("spin inf", "bad value.*spin inf"),
+        ("device gpu", "bad value.*device gpu.*cpu, cuda or cuda:N"),
+        ("device cuda:", "bad value.*device cuda:"),
         ("replace maybe", "bad value.*replace maybe.*yes or no"),
     ],
 )

@@ -27,7 +27,7 @@ pair_coeff * * mliap Mg NULL
 pair_coeff * * zero"""
 D3 = "pair_style dispersion/d3 bj pbe 15.0 10.0\npair_coeff * * Mg O"
 LJ = "pair_style lj/cut 5.0\npair_coeff * * 0.0 1.0\npair_coeff {types} 0.3 2.0"
-WITH_D3 = """pair_style hybrid/overlay mliap unified TOY 0 dispersion/d3 bj pbe 15.0 10.0
+WITH_D3 = """pair_style hybrid/overlay mliap unified TOY 0 dispersion/d3 bj pbe 15 10
 pair_coeff * * mliap Mg O
 pair_coeff * * dispersion/d3 Mg O"""
 WITH_LJ = """pair_style hybrid/overlay mliap/unified TOY 0 lj/cut 5.0
@@ -53,6 +53,7 @@ def written(tmp_path, rng):
 
 
 @pytest.mark.mpi
+@pytest.mark.usefixtures("written")
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     ("styles", "moving"),
@@ -62,9 +63,7 @@ def written(tmp_path, rng):
     ],
     ids=["dispersion", "frozen substrate"],
 )
-def test_an_overlay_is_the_sum_of_its_parts(  # noqa: PLR0913, PLR0917
-    lmp, tmp_path, written, styles, moving, ranks
-):
+def test_an_overlay_is_the_sum_of_its_parts(lmp, tmp_path, styles, moving, ranks):
     script = "".join(
         PART.format(style=style, name=name)
         for style, name in zip(styles, ("one", "other", "both"), strict=True)

@@ -131,21 +131,23 @@ def test_keywords_reach_the_model():
         header = types.SimpleNamespace(heads=("pbe", "scan"), head="pbe")
         chosen = None
 
-        def with_settings(self, head, conditions):
+        def with_settings(self, *settings):
             other = Choosing()
-            other.chosen = (head, conditions)
+            other.chosen = settings
             return other
 
     loading.register(Choosing())
-    request, problem = opened(keywords=b"head scan charge -1 check 20")
+    request, problem = opened(keywords=b"head scan charge -1 device cpu check 20")
     assert problem == ""
     assert request.check_every == 20
     used = serving._open[request.handle].model
-    assert used.chosen == ("scan", {"total_charge": -1.0})
+    assert used.chosen == ("scan", {"total_charge": -1.0}, "cpu")
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("words", [b"head pbe", b"charge 1", b"check 5"])
+@pytest.mark.parametrize(
+    "words", [b"head pbe", b"charge 1", b"device cuda", b"check 5"]
+)
 def test_keywords_for_an_object_that_has_none_are_refused(words):
     loading.register(Model())
     assert "cannot take keywords" in opened(keywords=words)[1]

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from ase.io.lammpsdata import write_lammps_data
 
 import lamplighter
@@ -95,6 +96,35 @@ def test_a_lammps_that_cannot_name_a_head_gets_an_error(two_heads, structures):
         model.compute_forces(rank)
     model.with_settings("scan").compute_forces(rank)
     assert np.isfinite(rank.energy)
+
+
+def test_a_gpu_that_is_not_there_is_an_error(run, model):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    text = START + f"pair_style mliap unified {model.float64} 0 device cuda\n" + COEFF
+    done = run(text, check=False)
+    assert done.returncode == 1
+    assert "no GPU for device cuda" in done.output
+
+
+@pytest.mark.mpi
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_ranks_share_a_gpu(run, model, ranks):
+    """Energies, forces and virial pass the parity check, with flux and its exchange."""
+    text = START + "compute pe all pe/atom\ncompute ke all ke/atom\n"
+    text += "compute w all centroid/stress/atom NULL virial\n"
+    text += "compute j all heat/flux ke pe w\nthermo_style custom step pe c_j[1]\n"
+    text += "variable j equal c_j[1]\nvelocity all create 300 5 loop geom\n"
+    flux = []
+    for device in ("cpu", "cuda"):
+        style = f"pair_style mliap unified {model.float64} 0 device {device} check 5\n"
+        end = 'fix 1 all nve\nrun 10 post no\nprint "flux: $(v_j:%.17g)"\n'
+        done = run(text.replace(COEFF, "") + style + COEFF + end, ranks=ranks)
+        assert "parity check at step 10" in done.output
+        assert ("device cuda:0" in done.output) == (device == "cuda")
+        flux.append(numbers(done.output, "flux")[0, 0])
+    assert flux[1] == pytest.approx(flux[0], rel=1e-7)
 
 
 def test_charge_and_spin_are_chosen_at_run_time(tmp_path, structures, checkpoint):

@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from lamplighter.errors import EngineError
+from lamplighter.errors import ConfigError, EngineError
 from lamplighter.lammps_interface import bundle
 from lamplighter.lammps_interface.exchange import LammpsExchange
 from lamplighter.lammps_interface.mliap import MliapModel, _threads_of_lammps
@@ -264,6 +264,29 @@ def test_arrays_on_a_device_are_refused(mliap, structures):
     rank.elems = object()
     with pytest.raises(EngineError, match="not in host memory; got: object"):
         mliap.compute_forces(rank)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_numbers_of_the_cpu(mliap, structures):
+    """What comes back to LAMMPS is in host memory, whatever computed it."""
+    on_gpu = mliap.with_settings("pbe", None, "cuda")
+    assert on_gpu.device.type == "cuda"
+    for label in ("rattled", "tilted back", "isolated Mg", "far pair"):
+        ranks = [rank_of(structures[label]) for _ in range(2)]
+        mliap.compute_forces(ranks[0])
+        on_gpu.compute_forces(ranks[1])
+        assert ranks[1].energy == pytest.approx(ranks[0].energy, abs=1e-9)
+        np.testing.assert_allclose(ranks[1].eatoms, ranks[0].eatoms, atol=1e-9)
+        np.testing.assert_allclose(ranks[1].f, ranks[0].f, atol=1e-9)
+    empty = rank_of(Atoms(cell=np.eye(3) * 9, pbc=True))
+    on_gpu.compute_forces(empty)
+    assert empty.energy == 0.0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there(mliap):
+    with pytest.raises(ConfigError, match="no GPU for device cuda"):
+        mliap.with_settings("pbe", None, "cuda")
 
 
 def test_threads_are_those_of_lammps(monkeypatch):

@@ -4,11 +4,15 @@ import types
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from lamplighter.errors import EngineError
+from lamplighter.lammps_interface import bundle
+from lamplighter.lammps_interface.exchange import KOKKOS_COLUMNS
+from lamplighter.lammps_interface.selfcheck import PeriodicRank
 from lamplighter.lammps_interface.upstream import (
     SURE,
     ghost_reach,
@@ -91,3 +95,43 @@ def test_the_releases_with_a_wrong_exchange(module, version, bad):
         return
     with pytest.raises(EngineError, match=r"4744, 4808.*20251101"):
         refuse_wrong_exchange(data, lambda: version)
+
+
+class KokkosRank(PeriodicRank):
+    """A rank of a LAMMPS with Kokkos, whose buffers have room for three columns."""
+
+    __module__ = "mliap_unified_couple_kokkos"
+    calls = 0
+
+    def forward_exchange(self, src, dst, n):
+        self._check(src, dst, n)
+        super().forward_exchange(src, dst, n)
+
+    def reverse_exchange(self, src, dst, n):
+        self._check(src, dst, n)
+        super().reverse_exchange(src, dst, n)
+
+    def _check(self, src, dst, n):
+        assert n <= KOKKOS_COLUMNS
+        for one in (src, dst):
+            assert isinstance(one, torch.Tensor)
+            assert one.is_contiguous()
+            assert one.shape == (self.ntotal, n)
+        type(self).calls += 1
+
+
+def test_rows_fit_into_the_buffers_of_kokkos(model, structures):
+    mliap = bundle.load_model(model.float64)
+    atoms = structures["rattled"]
+    ranks = [
+        kind(atoms, mliap.header.cutoff, mliap.element_types)
+        for kind in (PeriodicRank, KokkosRank)
+    ]
+    for rank in ranks:
+        mliap.compute_forces(rank)
+    plain, kokkos = ranks
+    assert mliap.header.message_width > KOKKOS_COLUMNS
+    parts = -(-mliap.header.message_width // KOKKOS_COLUMNS)
+    assert KokkosRank.calls == 2 * parts
+    assert kokkos.energy == pytest.approx(plain.energy, abs=1e-12)
+    np.testing.assert_allclose(kokkos.forces(), plain.forces(), atol=1e-12)
