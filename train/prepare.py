@@ -14,6 +14,7 @@ from lamplighter.train.config import HeadData, SplitSettings
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.limits import ReaderLimits
 from lamplighter.train.data.reader import read_frames
+from lamplighter.train.data.sources import expand_files
 from lamplighter.train.data.split import Split, split_frames
 from lamplighter.train.finetune_config import NewHead
 
@@ -119,9 +120,13 @@ class _Reader:
 
     def read(self, head: HeadData, files: Sequence[Path]) -> list[Frame]:
         frames = []
-        for path in map(resolve, files):
+        for path in expand_files(map(resolve, files)):
             frames += read_frames(
-                path, head.name, level=head.level, limits=self._limits
+                path,
+                head.name,
+                level=head.level,
+                limits=self._limits,
+                labels=head.labels,
             )
             self.hashes[path.name] = sha256_file(path)
         _check_unique(head, frames)

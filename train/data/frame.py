@@ -38,6 +38,8 @@ class Frame:
             source names it ("" when it does not).
         weight: factor on every loss term of this frame.
         hessian: some rows of the Hessian, or None.
+        group: the trajectory or system that it is a part of ("" when the source does
+            not say).
     """
 
     numbers: Integers
@@ -55,6 +57,7 @@ class Frame:
     domain: str = ""
     weight: float = 1.0
     hessian: HessianRows | None = None
+    group: str = ""
 
     @property
     def n_atoms(self) -> int:

@@ -1,19 +1,24 @@
-"""Labelled frames from extended XYZ, checked before anything is trained on them.
+"""Labelled frames from files, checked before anything is trained on them.
 
-Keys: ``REF_energy`` (eV, total), ``REF_forces`` (eV/Å, columns), ``REF_stress`` (3x3,
-eV/Å^3, tension positive, optional) or ``REF_virial`` (3x3, eV, minus the stress times
-the volume), ``REF_hessian`` (columns of the atoms, three for each row of the Hessian,
-eV/Å^2, optional) with ``REF_hessian_index`` (atom and component of each row),
-``weight`` (factor on the loss, optional), ``head``, ``level``, ``config_type``,
-``uid``, ``domain`` and ``box`` (1: a molecule in a periodic box, whose stress means
-nothing).
+Extended XYZ, ASE databases, LMDB shards of ASE rows and HDF5 are told apart by their
+endings; [`lamplighter.train.data.labels.LabelSettings`][] says what their labels are
+called. Keys of extended XYZ:
+
+* ``REF_energy`` (eV, total), ``REF_forces`` (eV/Å, columns);
+* ``REF_stress`` (3x3, eV/Å^3, tension positive, optional) or ``REF_virial`` (3x3, eV,
+  minus the stress times the volume);
+* ``REF_hessian`` (columns of the atoms, three for each row of the Hessian, eV/Å^2,
+  optional) with ``REF_hessian_index`` (atom and component of each row);
+* ``weight`` (factor on the loss, optional), ``head``, ``level``, ``config_type``,
+  ``uid``, ``domain``, ``group`` and ``box`` (1: a molecule in a periodic box, whose
+  stress means nothing).
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,10 +29,11 @@ from ase import Atoms
 from lamplighter.arrays import Floats
 from lamplighter.errors import DataError, explain
 from lamplighter.train.data.checks import check_file, check_frame
-from lamplighter.train.data.extxyz import read_atoms
 from lamplighter.train.data.frame import Frame, geometry_digest
 from lamplighter.train.data.hessian import HessianRows
+from lamplighter.train.data.labels import LabelSettings, is_wanted
 from lamplighter.train.data.limits import ReaderLimits
+from lamplighter.train.data.sources import is_xyz, read_source, translated
 
 ENERGY, FORCES, STRESS = "REF_energy", "REF_forces", "REF_stress"
 VIRIAL, HESSIAN, ROWS = "REF_virial", "REF_hessian", "REF_hessian_index"
@@ -39,8 +45,9 @@ def read_frames(
     *,
     level: str | None = None,
     limits: ReaderLimits | None = None,
+    labels: LabelSettings | None = None,
 ) -> list[Frame]:
-    """Return the labelled frames of an extended XYZ file, plain or ``.gz``.
+    """Return the labelled frames of a file: extended XYZ, a database or HDF5.
 
     Args:
         path: the file.
@@ -48,6 +55,7 @@ def read_frames(
             take it. None accepts any head, and then every frame must name one.
         level: the level of theory that every frame which names one must have.
         limits: bounds on magnitudes and distances; None means the defaults.
+        labels: names and units of the labels; None means the defaults.
 
     Raises:
         DataError: anything that cannot be trained on: no frame, a truncated file, NaN,
@@ -55,15 +63,64 @@ def read_frames(
             foreign head or level, a stress that is asymmetric or belongs to a
             molecule, atoms on top of each other, a uid used twice. The message names
             file, frame number, uid and key.
+        OptionalDependencyError: the kind of file needs a package that is not installed.
     """
     source = Path(path)
     bounds = limits or ReaderLimits()
-    frames = [
-        _frame(_Raw(atoms, source, number), head, level, bounds)
-        for number, atoms in read_atoms(source)
-    ]
+    frames = list(iter_frames(source, head, level=level, limits=bounds, labels=labels))
     check_file(frames, source, bounds)
     return frames
+
+
+def iter_frames(
+    path: str | os.PathLike[str],
+    head: str | None = None,
+    *,
+    level: str | None = None,
+    limits: ReaderLimits | None = None,
+    labels: LabelSettings | None = None,
+    start: int = 0,
+    refused: Callable[[int, DataError], None] | None = None,
+) -> Iterator[Frame]:
+    """Yield the frames of a file one by one, each checked by itself.
+
+    Args:
+        path: the file.
+        head: as for `read_frames`.
+        level: as for `read_frames`.
+        limits: as for `read_frames`.
+        labels: as for `read_frames`.
+        start: frames to pass over without looking at their labels.
+        refused: is called with the number of a frame that is refused, and why; reading
+            then goes on with the next one. None raises instead.
+
+    Raises:
+        DataError: the file cannot be read, holds no frame, or a frame is refused.
+    """
+    source = Path(path)
+    bounds = limits or ReaderLimits()
+    settings = labels or LabelSettings()
+    plain = settings.is_plain and is_xyz(source)
+    number = -1
+    for found in read_source(source, start):
+        number = found.number
+        if not is_wanted(found, settings.where):
+            continue
+        try:
+            atoms = found.atoms if plain else translated(found, settings, source)
+            frame = _frame(_Raw(atoms, source, number), head, level, bounds)
+        except DataError as error:
+            if refused is None:
+                raise
+            refused(number, error)
+        else:
+            yield frame
+    if number < start and start == 0:
+        raise DataError(
+            explain(
+                f"{source} holds no frame", got="an empty file", wanted=">= 1 frame"
+            )
+        )
 
 
 def _frame(
@@ -86,6 +143,7 @@ def _frame(
         domain=raw.text("domain"),
         weight=raw.weight(),
         hessian=raw.hessian(),
+        group=raw.text("group"),
     )
     check_frame(frame, limits)
     return frame
@@ -137,7 +195,10 @@ class _Raw:
             "is missing",
             got=f"keys {', '.join(there)}",
             wanted=wanted,
-            fix=f"rename {near[0]} to {key} if that is what it holds" if near else None,
+            fix=f"rename {near[0]} to {key} if that is what it holds, or name it in "
+            f"labels.{bare}_key"
+            if near
+            else None,
         )
 
     def energy(self) -> float:
