@@ -1,13 +1,13 @@
-"""Errors of a potential by head and config_type."""
+"""What a potential says about labelled frames, beside what the labels say."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lamplighter.arrays import Floats
@@ -15,9 +15,42 @@ from lamplighter.model import Potential, load_potential, predict
 from lamplighter.train.data.dataset import Item, make_batch, make_items
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.reader import read_frames
-from lamplighter.train.errors_table import ErrorRow, ErrorTable, error_row
+from lamplighter.train.error_groups import by_head, table_of
+from lamplighter.train.errors_table import ErrorTable
+
+__all__ = [
+    "Predicted",
+    "Residual",
+    "by_head",
+    "evaluate",
+    "evaluation_groups",
+    "item_residuals",
+    "residuals",
+    "table_of",
+]
 
 BATCH_ATOMS = 192
+CHUNK_FRAMES = 512
+"""Frames whose neighbour lists are in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What a head says about a frame, whether or not that is labelled.
+
+    Attributes:
+        head: the head.
+        free_atoms: sum of the head's E0 over the atoms, eV.
+        energy: total, eV.
+        forces: [n_atoms, 3], eV/Å.
+        stress: [3, 3], eV/Å^3, tension positive; None where the frame has no volume.
+    """
+
+    head: str
+    free_atoms: float
+    energy: float
+    forces: Floats
+    stress: Floats | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +59,17 @@ class Residual:
 
     Attributes:
         frame: the labelled structure.
-        energy: eV/atom.
+        energy: eV/atom; NaN where the frame has no energy.
         forces: [n_atoms, 3], eV/Å, or None.
         stress: [3, 3], eV/Å^3, or None.
+        predicted: what was predicted.
     """
 
     frame: Frame
     energy: float
     forces: Floats | None
     stress: Floats | None
+    predicted: Predicted
 
 
 def evaluate(
@@ -44,11 +79,11 @@ def evaluate(
     head: str | None = None,
     dtype: str = "float64",
 ) -> ErrorTable:
-    """Return the errors of a saved potential on labelled files.
+    """Return the errors of a saved potential on labelled files, by config_type.
 
     Args:
         model_path: a potential (safetensors).
-        files: extended XYZ files, plain or gzipped.
+        files: labelled structures.
         head: judge all frames with this head, whatever head they name; None takes the
             head that each frame names.
         dtype: "float64" or "float32".
@@ -64,46 +99,102 @@ def evaluate(
 
 
 def residuals(
-    potential: Potential, frames: Sequence[Frame], *, head: str | None = None
+    potential: Potential,
+    frames: Sequence[Frame],
+    *,
+    head: str | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> list[Residual]:
     """Return predicted minus labelled for every frame, with the head named or its own.
+
+    Args:
+        potential: judged in its own precision, where it lies.
+        frames: labelled structures.
+        head: the head for all frames; None takes the head that each frame names.
+        advance: called with the number of frames that were finished.
 
     Raises:
         ConfigError: the potential lacks a head or an element.
     """
     parameter = next(potential.parameters())
-    items = make_items(
-        frames,
-        potential.config,
-        dtype=parameter.dtype,
-        device=str(parameter.device),
-        as_head=head,
-    )
-    return item_residuals(potential, items)
+    found: list[Residual] = []
+    for start in range(0, len(frames), CHUNK_FRAMES):
+        items = make_items(
+            frames[start : start + CHUNK_FRAMES],
+            potential.config,
+            dtype=parameter.dtype,
+            device=str(parameter.device),
+            as_head=head,
+        )
+        found += item_residuals(potential, items, advance=advance)
+    return found
 
 
-def item_residuals(potential: Potential, items: Sequence[Item]) -> list[Residual]:
+def item_residuals(
+    potential: Potential,
+    items: Sequence[Item],
+    *,
+    advance: Callable[[int], None] | None = None,
+) -> list[Residual]:
     """Return predicted minus labelled for frames whose graphs exist already."""
     found: dict[int, Residual] = {}
     for group in evaluation_groups(items):
-        batch = make_batch([items[k] for k in group])
-        prediction = predict(potential, batch.graph)
-        energy = ((prediction.energy - batch.energy) / batch.n_atoms).detach().cpu()
-        sizes = [items[k].frame.n_atoms for k in group]
-        forces = (prediction.forces - batch.forces).detach().double().cpu()
-        stress = -prediction.virial.double() / batch.volume[:, None, None]
-        stress = (stress - batch.stress).detach().cpu()
-        for k, de, df, ds in zip(
-            group, energy, torch.split(forces, sizes), stress, strict=True
-        ):
-            frame = items[k].frame
-            found[k] = Residual(
-                frame=frame,
-                energy=float(de),
-                forces=df.numpy() if frame.forces is not None else None,
-                stress=ds.numpy() if frame.stress is not None else None,
-            )
+        said = _predict([items[k] for k in group], potential)
+        for k, one in zip(group, said, strict=True):
+            found[k] = _residual(items[k].frame, one)
+        if advance is not None:
+            advance(len(group))
     return [found[k] for k in range(len(items))]
+
+
+def _predict(items: Sequence[Item], potential: Potential) -> list[Predicted]:
+    """Return what the potential says about a batch, frame by frame."""
+    batch = make_batch(items)
+    prediction = predict(potential, batch.graph)
+    energies = prediction.energy.detach().cpu().tolist()
+    free_atoms = batch.free_atoms.detach().cpu().tolist()
+    forces = prediction.forces.detach().double().cpu()
+    stress = -prediction.virial.double() / batch.volume[:, None, None]
+    sizes = [item.frame.n_atoms for item in items]
+    heads = [potential.config.heads[k].name for k in _head_indices(items)]
+    return [
+        Predicted(
+            head=head,
+            free_atoms=e0,
+            energy=energy,
+            forces=f.numpy(),
+            stress=s.numpy() if item.frame.volume > 0 else None,
+        )
+        for item, head, e0, energy, f, s in zip(
+            items,
+            heads,
+            free_atoms,
+            energies,
+            torch.split(forces, sizes),
+            stress.detach().cpu(),
+            strict=True,
+        )
+    ]
+
+
+def _head_indices(items: Sequence[Item]) -> list[int]:
+    return [int(item.graph.heads[0]) for item in items]
+
+
+def _residual(frame: Frame, predicted: Predicted) -> Residual:
+    forces = stress = None
+    if frame.forces is not None:
+        forces = predicted.forces - frame.forces
+    if frame.stress is not None and predicted.stress is not None:
+        stress = predicted.stress - frame.stress
+    known = math.isfinite(frame.energy)
+    return Residual(
+        frame=frame,
+        energy=(predicted.energy - frame.energy) / frame.n_atoms if known else math.nan,
+        forces=forces,
+        stress=stress,
+        predicted=predicted,
+    )
 
 
 def evaluation_groups(items: Sequence[Item]) -> list[list[int]]:
@@ -118,40 +209,3 @@ def evaluation_groups(items: Sequence[Item]) -> list[list[int]]:
         groups[-1].append(k)
         atoms += size
     return groups
-
-
-def table_of(found: Sequence[Residual]) -> ErrorTable:
-    """Return the errors by head (config_type "all") and by head and config_type."""
-    by_type: dict[tuple[str, str], list[Residual]] = {}
-    for residual in found:
-        frame = residual.frame
-        for config_type in ("all", frame.config_type or "(none)"):
-            by_type.setdefault((frame.head, config_type), []).append(residual)
-    order = {head: n for n, head in enumerate(dict.fromkeys(h for h, _ in by_type))}
-    keys = sorted(by_type, key=lambda k: (order[k[0]], k[1] != "all", k[1]))
-    return ErrorTable(
-        rows=tuple(_row(head, name, by_type[head, name]) for head, name in keys)
-    )
-
-
-def by_head(table: ErrorTable) -> Mapping[str, ErrorRow]:
-    """Return the row over all config types of each head."""
-    return {row.head: row for row in table.rows if row.config_type == "all"}
-
-
-def _row(head: str, config_type: str, group: Sequence[Residual]) -> ErrorRow:
-    with_forces = [r for r in group if r.forces is not None and r.frame.n_atoms > 1]
-    with_stress = [r for r in group if r.stress is not None]
-    return error_row(
-        head=head,
-        config_type=config_type,
-        energy=np.array([r.energy for r in group]),
-        forces=_joined([r.forces for r in with_forces]),
-        reference_forces=_joined([r.frame.forces for r in with_forces]),
-        stress=_joined([r.stress for r in with_stress]),
-    )
-
-
-def _joined(parts: Sequence[Floats | None]) -> Floats:
-    arrays = [p.ravel() for p in parts if p is not None]
-    return np.concatenate(arrays) if arrays else np.empty(0)

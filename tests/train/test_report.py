@@ -46,7 +46,7 @@ def test_absent_labels_give_no_number():
     assert row.force_rmse is None
     assert row.force_percent is None
     assert row.stress_rmse is None
-    assert ErrorTable(rows=(row,)).cells()[0][5:] == ["-"] * 6
+    assert ErrorTable(rows=(row,)).cells()[0][6:] == ["-"] * 8
 
 
 def test_structures_at_rest_have_no_percent():
@@ -55,9 +55,10 @@ def test_structures_at_rest_have_no_percent():
 
 def test_the_text_is_aligned():
     text = ErrorTable(rows=(_row(), _row(head="a-longer-name"))).text()
-    header, first, second = text.splitlines()
+    header, units, first, second = text.splitlines()
     assert header.index("config_type") == first.index("all") == second.index("all")
-    assert "E rmse meV/atom" in header
+    assert header.split()[3:6] == ["E", "mae", "E"]
+    assert units.split()[:3] == ["meV/atom"] * 3
 
 
 def test_targets_score_one():

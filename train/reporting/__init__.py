@@ -1,0 +1,1 @@
+"""What a person sees of a run: pages, charts, the terminal, other trackers."""
