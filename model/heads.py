@@ -27,6 +27,9 @@ class HeadSpec:
             add, e.g. ``"d3bj:pbe"``.
         licence: licence of the training data.
         source: where the training data come from.
+        learnt: the labels that the head was trained on, ``"energy"``, ``"forces"``,
+            ``"stress"`` or ``"hessian"``, and the weight of each in the loss, relative
+            to other heads; empty where it is not known.
     """
 
     name: str
@@ -37,6 +40,7 @@ class HeadSpec:
     dispersion: str = "none"
     licence: str = ""
     source: str = ""
+    learnt: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -48,6 +52,15 @@ class HeadSpec:
                         f"bad reference energy in head {self.name!r}",
                         got=f"{element}: {value}",
                         wanted="a chemical symbol and a finite energy in eV",
+                    )
+                )
+        for name, weight in self.learnt.items():
+            if not (math.isfinite(weight) and weight > 0):
+                raise ConfigError(
+                    explain(
+                        f"bad weight of {name} in head {self.name!r}",
+                        got=weight,
+                        wanted="> 0 for what was learnt, no entry for what was not",
                     )
                 )
         if not (math.isfinite(self.scale) and self.scale > 0):

@@ -63,10 +63,8 @@ class ReferenceBias(nn.Module):
     def prior(self) -> Tensor:
         """Return what the bias costs, a number.
 
-        ``sum_h strength_h mean_z (bias_hz / width_hz)^2 / 2`` over the trained elements
+        ``sum_h strength_h sum_z (bias_hz / width_hz)^2 / 2`` over the trained elements
         of each head.
         """
-        trained = self.width > 0
-        squares = torch.where(trained, self.weight.square(), 0.0).sum(dim=1)
-        means = squares / trained.sum(dim=1).clamp(min=1)
-        return 0.5 * (self.strength * means).sum()
+        squares = torch.where(self.width > 0, self.weight.square(), 0.0).sum(dim=1)
+        return 0.5 * (self.strength * squares).sum()

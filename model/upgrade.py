@@ -4,6 +4,7 @@ Version 1: the first one; only the architecture of MACE-MH-1, with one set of wi
 both radial networks.
 Version 2: all interactions of the MACE family. The parts of a layer have names of
 their own, and product weights a leading axis for the elements.
+Version 3: heads say which labels they were trained on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from lamplighter.errors import ArtifactError, explain
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 Tensors = dict[str, Tensor]
 
@@ -82,6 +83,10 @@ def _tensors_from_1(tensors: Tensors) -> Tensors:
 
 
 _HEADER_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: _header_from_1
+    1: _header_from_1,
+    2: lambda header: header,
 }
-_TENSOR_STEPS: dict[int, Callable[[Tensors], Tensors]] = {1: _tensors_from_1}
+_TENSOR_STEPS: dict[int, Callable[[Tensors], Tensors]] = {
+    1: _tensors_from_1,
+    2: lambda tensors: tensors,
+}

@@ -22,8 +22,8 @@ class BiasSettings:
     Attributes:
         trainable: whether there is one.
         prior: how far E0 is expected to be off, eV; also the scale of its steps.
-        strength: factor on what the bias costs: the mean over the elements of
-            ``(bias / prior)^2 / 2``, to be compared with the other terms of the loss.
+        strength: factor on what the bias costs, ``(bias / prior)^2 / 2`` for every
+            element, to be compared with the other terms of the loss.
     """
 
     trainable: bool = False
@@ -62,7 +62,8 @@ class HeadData:
             "foundation" (`reference_model`; in post-training the head it starts from),
             a least-squares "fit". An element that none of them determines is refused;
             "foundation" after "fit" settles what the fit leaves open.
-        reference_model: potential whose E0 is the foundation; ``model:base`` is shipped.
+        reference_model: potential whose E0 is the foundation; ``model:base`` is the
+            shipped one.
         reference_head: head of `reference_model`.
         reference_bias: trainable correction of E0.
         dispersion: "none", "included" in the labels, or the rule to add, "d3bj:pbe".

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from lamplighter.errors import ConfigError, DataError, explain
-from lamplighter.model import HeadSpec
+from lamplighter.model import HeadSpec, Potential, read_header
+from lamplighter.model.reference_bias import ReferenceBias
 from lamplighter.train.config import HeadData
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.prepare import resolve
 from lamplighter.train.references import Reference, reference_energies
 
 
@@ -80,7 +83,69 @@ def make_spec(
         dispersion=head.dispersion,
         licence=head.licence,
         source=head.source,
+        learnt=learnt_labels(head),
     )
+
+
+def learnt_labels(head: HeadData) -> dict[str, float]:
+    """Return the weight of every label that the head learns, masked ones left out."""
+    weights = {p: head.weight * getattr(head, f"{p}_weight") for p in head.properties}
+    return {name: weight for name, weight in weights.items() if weight > 0}
+
+
+def foundation_energies(
+    head: HeadData, default: Mapping[str, float] | None = None
+) -> Mapping[str, float] | None:
+    """Return E0 of the foundation of a head, eV, where its settings use one.
+
+    Args:
+        head: settings.
+        default: E0 of the foundation when the settings name no potential.
+
+    Raises:
+        ConfigError: the foundation is a source, but there is none; or it has no such
+            head.
+        ArtifactError: an unusable potential.
+    """
+    if "foundation" not in head.reference_sources:
+        return None
+    if head.reference_model is None:
+        if default is None:
+            raise ConfigError(
+                explain(
+                    f"head {head.name!r} takes E0 from a foundation that it does not "
+                    "name",
+                    got="reference_sources with foundation, no reference_model",
+                    wanted="reference_model: a potential, or model:base",
+                )
+            )
+        return default
+    config = read_header(resolve(head.reference_model)).config
+    return config.head(head.reference_head).reference_energies
+
+
+def train_reference_bias(potential: Potential, heads: Iterable[HeadData]) -> None:
+    """Give a potential the trainable corrections of E0 of its heads, in place.
+
+    They start at zero, so that nothing changes before training. A head without a
+    correction, and an element without E0, get none.
+
+    Raises:
+        ConfigError: a head that the potential lacks.
+    """
+    config = potential.config
+    width = torch.zeros(len(config.heads), len(config.elements), dtype=torch.float64)
+    strength = torch.zeros(len(config.heads), dtype=torch.float64)
+    for head in heads:
+        row, settings = config.head_index(head.name), head.reference_bias
+        if settings.trainable:
+            known = config.heads[row].reference_energies
+            columns = [k for k, e in enumerate(config.elements) if e in known]
+            width[row, columns] = settings.prior
+            strength[row] = settings.strength
+    if width.any():
+        bias = ReferenceBias(width, strength)
+        potential.reference_bias = bias.to(potential.embedding)
 
 
 def force_scale(frames: Sequence[Frame]) -> float:
@@ -102,6 +167,8 @@ def _fit_head(
             head=head.name,
             given=head.reference_energies,
             prior={} if head.reference_fit == "minimum-norm" else None,
+            sources=head.reference_sources,
+            foundation=foundation_energies(head),
         )
     else:
         references = _fit_like(head, own, frames, fitted)
@@ -140,4 +207,6 @@ def _fit_like(
         given=head.reference_energies,
         interaction=interaction,
         prior=atoms if head.reference_fit == "minimum-norm" else None,
+        sources=head.reference_sources,
+        foundation=foundation_energies(head),
     )

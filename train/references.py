@@ -12,11 +12,13 @@ from ase.data import atomic_numbers, chemical_symbols
 from lamplighter.arrays import Floats, Integers
 from lamplighter.errors import DataError, explain
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.head_config import ReferenceSource
+from lamplighter.train.least_squares import LeastSquares, Solution
 
-RANK_TOLERANCE = 1e-8
-"""Singular values below this fraction of the largest count as zero."""
+CHUNK = 65536
+"""Frames that are turned into equations at a time."""
 
-Origin = Literal["given", "isolated atom", "fit", "fit (minimum norm)"]
+Origin = Literal["given", "isolated atom", "foundation", "fit", "fit (minimum norm)"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +46,16 @@ def reference_energies(
     given: Mapping[str, float] | None = None,
     interaction: Sequence[float] | None = None,
     prior: Mapping[str, float] | None = None,
+    sources: Sequence[ReferenceSource] = ("isolated", "fit"),
+    foundation: Mapping[str, float] | None = None,
 ) -> list[Reference]:
     """Return E0 of every element in the frames of a head, by atomic number.
 
-    A given number wins over an IsolatedAtom frame, and that over the fit. The fit
-    minimises ``sum_f ((E_f - I_f - sum_i E0(z_i)) / n_f)^2`` over the elements that are
-    left.
+    A given number wins; every other element takes the first of `sources` that knows it:
+    "isolated" (IsolatedAtom frames), "foundation" (E0 of another potential's head),
+    "fit". The fit minimises ``sum_f ((E_f - I_f - sum_i E0(z_i)) / n_f)^2`` over the
+    elements that are left. What it does not determine comes as close to the foundation
+    as the data allow when "foundation" is named after "fit", and is refused otherwise.
 
     Args:
         frames: frames of the head, at least one.
@@ -59,20 +65,57 @@ def reference_energies(
             another head on the same geometry), eV; None means zero, the plain fit.
         prior: E0 by element, eV, to stay closest to where the data do not determine an
             element (minimum norm of the difference); None refuses that case.
+        sources: where E0 comes from, in this order.
+        foundation: E0 by element of the foundation's head, eV.
 
     Raises:
         DataError: two atoms of one element with different energies, or an element that
-            the data do not determine; the message names the elements.
+            no source determines; the message names the elements and, after a fit, the
+            combinations of them that the data leave free.
     """
+    foundation = foundation or {}
     symbols = _elements(frames)
-    known: dict[str, Reference] = _isolated(frames)
-    for element, energy in (given or {}).items():
-        known[element] = Reference(element=element, energy=energy, origin="given")
-    unknown = [s for s in symbols if s not in known]
-    if unknown:
-        fitted = _fit(frames, head, known, unknown, interaction, prior)
-        known.update({r.element: r for r in fitted})
+    known = {
+        e: Reference(element=e, energy=v, origin="given")
+        for e, v in (given or {}).items()
+    }
+    for source in sources:
+        unknown = [e for e in symbols if e not in known]
+        if not unknown:
+            break
+        if source == "isolated":
+            found = _isolated(frames)
+        elif source == "foundation":
+            found = {
+                e: Reference(element=e, energy=foundation[e], origin="foundation")
+                for e in unknown
+                if e in foundation
+            }
+        else:
+            later = "foundation" in sources[list(sources).index("fit") :]
+            found = _fit(
+                _Equations(frames, head, known, unknown, interaction),
+                {**(foundation if later else {}), **(prior or {})},
+                unlimited=prior is not None,
+            )
+        known = {**found, **known}
+    _check_complete(head, [e for e in symbols if e not in known], sources)
     return sorted(known.values(), key=lambda r: atomic_numbers[r.element])
+
+
+def _check_complete(
+    head: str, missing: Sequence[str], sources: Sequence[ReferenceSource]
+) -> None:
+    if missing:
+        raise DataError(
+            explain(
+                f"no source knows the free atoms {', '.join(missing)} of head {head!r}",
+                got=f"reference_sources {', '.join(sources)}",
+                wanted="an IsolatedAtom frame for each, or another source",
+                fix="add the atoms, give reference_energies in the head's settings, or "
+                "name another of isolated, foundation, fit",
+            )
+        )
 
 
 def _elements(frames: Sequence[Frame]) -> list[str]:
@@ -101,77 +144,77 @@ def _isolated(frames: Sequence[Frame]) -> dict[str, Reference]:
     return {element: reference for element, (reference, _) in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Equations:
+    """Energies per atom as linear functions of the unknown E0."""
+
+    frames: Sequence[Frame]
+    head: str
+    known: Mapping[str, Reference]
+    unknown: Sequence[str]
+    interaction: Sequence[float] | None
+
+    def solve(self, start: Floats) -> Solution:
+        """Return the fitted change of E0 from `start`; uses part of the frames."""
+        system = LeastSquares(len(self.unknown))
+        fixed = np.array([r.energy for r in self.known.values()])
+        for first in range(0, len(self.frames), CHUNK):
+            part = self.frames[first : first + CHUNK]
+            counts = element_counts(part, self.unknown)
+            energies = np.array([f.energy for f in part])
+            if self.interaction is not None:
+                energies = energies - self.interaction[first : first + CHUNK]
+            energies = energies - element_counts(part, list(self.known)) @ fixed
+            sizes = np.array([f.n_atoms for f in part])
+            rows = counts.any(axis=1)
+            design = counts[rows] / sizes[rows, None]
+            system.add(design, energies[rows] / sizes[rows] - design @ start)
+        return system.solve()
+
+
 def _fit(
-    frames: Sequence[Frame],
-    head: str,
-    known: Mapping[str, Reference],
-    unknown: Sequence[str],
-    interaction: Sequence[float] | None,
-    prior: Mapping[str, float] | None,
-) -> list[Reference]:
-    """Weighted least squares over the unknown elements."""
-    estimate = np.zeros(len(frames)) if interaction is None else np.array(interaction)
-    rows = _counts(frames, unknown).sum(axis=1) > 0
-    frames = [f for f, row in zip(frames, rows, strict=True) if row]
-    estimate = estimate[rows]
-    start = np.array([(prior or {}).get(e, 0.0) for e in unknown])
-    sizes = np.array([f.n_atoms for f in frames])
-    design = _counts(frames, unknown) / sizes[:, None]
-    energies = np.array([f.energy for f in frames]) - estimate
-    fixed = _counts(frames, list(known)) @ np.array([r.energy for r in known.values()])
-    target = (energies - fixed) / sizes - design @ start
-    null = _null_space(design)
-    free = [
-        e
-        for e, row in zip(unknown, null, strict=True)
-        if np.abs(row).max(initial=0) > 1e-6
-    ]
-    if free and prior is None:
+    equations: _Equations, prior: Mapping[str, float], *, unlimited: bool
+) -> dict[str, Reference]:
+    """Return E0 of the unknown elements, as close to `prior` as the data allow.
+
+    Where `prior` lacks an element that the data do not determine, it counts as 0 when
+    `unlimited`, and is refused otherwise.
+    """
+    unknown = equations.unknown
+    start = np.array([prior.get(e, 0.0) for e in unknown])
+    solution = equations.solve(start)
+    free = solution.free(unknown)
+    lacking = [] if unlimited else [e for e in free if e not in prior]
+    if lacking:
         raise DataError(
             explain(
-                f"the data of head {head!r} do not determine the energy of the free "
-                f"atoms {', '.join(free)}",
-                got=f"{len(frames)} frames with too few independent compositions",
+                f"the data of head {equations.head!r} do not determine the energy of "
+                f"the free atoms {', '.join(lacking)}",
+                got=f"{solution.n_rows} frames with too few independent compositions; "
+                f"free to change: {'; '.join(solution.combinations(unknown))}",
                 wanted="an IsolatedAtom frame for each, or more compositions",
                 fix="add the atoms, give reference_energies in the head's settings, or "
                 "set reference_fit: minimum-norm when only this composition matters",
             )
         )
-    step, *_ = np.linalg.lstsq(design, target, rcond=RANK_TOLERANCE)
-    errors = _uncertainties(design, target - design @ step)
-    return [
-        Reference(
+    return {
+        element: Reference(
             element=element,
-            energy=float(start[k] + step[k]),
+            energy=float(start[k] + solution.values[k]),
             origin="fit (minimum norm)" if element in free else "fit",
-            uncertainty=float("inf") if element in free else float(errors[k]),
+            uncertainty=float(solution.uncertainties[k]),
         )
         for k, element in enumerate(unknown)
-    ]
+    }
 
 
-def _counts(frames: Sequence[Frame], elements: Sequence[str]) -> Integers:
-    """Number of atoms of each element in each frame, [n_frames, n_elements]."""
-    numbers = [atomic_numbers[e] for e in elements]
-    return np.array(
-        [[int((f.numbers == z).sum()) for z in numbers] for f in frames], dtype=np.int64
-    ).reshape(len(frames), len(elements))
-
-
-def _null_space(design: Floats) -> Floats:
-    """Directions that no frame determines, as columns, [n_elements, n_directions]."""
-    n_elements = design.shape[1]
-    _, values, rows = np.linalg.svd(design, full_matrices=True)
-    scale = values.max(initial=0.0)
-    rank = int((values > RANK_TOLERANCE * max(scale, 1e-300)).sum()) if scale else 0
-    return rows[rank:].T.reshape(n_elements, n_elements - rank)
-
-
-def _uncertainties(design: Floats, residual: Floats) -> Floats:
-    """Standard deviations of the fitted energies, eV."""
-    spare = len(design) - int(np.linalg.matrix_rank(design, tol=RANK_TOLERANCE))
-    if spare <= 0:
-        return np.full(design.shape[1], np.inf)
-    variance = float(residual @ residual) / spare
-    covariance = variance * np.linalg.pinv(design.T @ design, rcond=RANK_TOLERANCE)
-    return np.asarray(np.sqrt(np.clip(np.diag(covariance), 0.0, None)), dtype=float)
+def element_counts(frames: Sequence[Frame], elements: Sequence[str]) -> Integers:
+    """Return the number of atoms of each element in each frame, [n_frames, n]."""
+    column = np.full(len(chemical_symbols), len(elements))
+    column[[atomic_numbers[e] for e in elements]] = np.arange(len(elements))
+    sizes = [f.n_atoms for f in frames]
+    rows = np.repeat(np.arange(len(frames)), sizes)
+    columns = column[np.concatenate([f.numbers for f in frames])]
+    counts = np.zeros((len(frames), len(elements) + 1), dtype=np.int64)
+    np.add.at(counts, (rows, columns), 1)
+    return counts[:, :-1]
