@@ -1,40 +1,13 @@
-"""What keeps the old heads in place: replay frames, shares, a limit on the drift."""
+"""What keeps the old heads in place: their share of a batch, a limit on the drift."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Mapping
 from typing import Any
 
 from lamplighter.train.config import SamplingSettings
-from lamplighter.train.data.frame import Frame
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.finetune_config import FinetuneConfig, ReplaySettings
-
-
-def choose_frames(
-    frames: Sequence[Frame], limit: int, *, seed: int = 0
-) -> tuple[Frame, ...]:
-    """Return at most `limit` frames, spread over the config types.
-
-    The types take turns, and within a type a hash of the uid gives the order: the
-    choice does not depend on the order of the files. 0 takes all frames.
-    """
-    if limit <= 0 or len(frames) <= limit:
-        return tuple(frames)
-    by_type: dict[str, list[Frame]] = defaultdict(list)
-    for frame in sorted(frames, key=lambda f: _hash(f.uid, seed)):
-        by_type[frame.config_type].append(frame)
-    turns = zip_longest(*(by_type[name] for name in sorted(by_type)))
-    chosen = [frame for turn in turns for frame in turn if frame is not None][:limit]
-    wanted = {f.uid for f in chosen}
-    return tuple(f for f in frames if f.uid in wanted)
-
-
-def _hash(uid: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:replay:{uid}".encode()).hexdigest()
 
 
 def replay_quotas(
@@ -51,7 +24,7 @@ def replay_quotas(
         counts: training frames of each head.
         sampling: temperature.
     """
-    fraction = config.replay.fraction if config.replay_heads else 0.0
+    fraction = config.replay_fraction
     shares: dict[str, float] = {}
     for group, share in ((config.replay_heads, fraction), (config.heads, 1 - fraction)):
         raw = {
@@ -66,7 +39,12 @@ def replay_quotas(
 
 
 class DriftGuard:
-    """Accepts weights only while the old heads stay near where they were."""
+    """Accepts weights only while the old heads stay near where they were.
+
+    Attributes:
+        patience: refused validations in a row that end the run.
+        beyond: the heads beyond a limit at the last validation.
+    """
 
     name = "drift"
 
@@ -77,14 +55,32 @@ class DriftGuard:
         self._before = dict(before)
         self._settings = settings
         self.patience = settings.patience
+        self.beyond: tuple[str, ...] = ()
 
     def accepts(self, rows: Mapping[str, ErrorRow]) -> bool:
-        """Whether no old head has drifted beyond a limit."""
-        return not any(
-            drift_verdict(row, rows[name], self._settings)["beyond"]
+        """Whether no old head has drifted beyond a limit; `beyond` names those."""
+        self.beyond = tuple(
+            name
             for name, row in self._before.items()
-            if name in rows
+            if name in rows and drift_verdict(row, rows[name], self._settings)["beyond"]
         )
+        return not self.beyond
+
+    def allowed(self) -> dict[str, tuple[float | None, float]]:
+        """Return the largest force error (%) and energy RMSE (meV/atom) of each head.
+
+        The force error is None for a head without one.
+        """
+        share, settings = self._settings.relative_drift, self._settings
+        return {
+            name: (
+                None
+                if row.force_percent is None
+                else (1.0 + share) * row.force_percent + 100.0 * settings.drift_limit,
+                (1.0 + share) * row.energy_rmse + 1e3 * settings.energy_drift_limit,
+            )
+            for name, row in self._before.items()
+        }
 
 
 def drift_verdict(

@@ -18,7 +18,7 @@ from lamplighter.train.finetune_config import ReplaySettings
 from lamplighter.train.new_heads import add_heads
 from lamplighter.train.prepare import prepare
 from lamplighter.train.readout_start import fit_first_readout
-from lamplighter.train.replay import DriftGuard, choose_frames, replay_quotas
+from lamplighter.train.replay import DriftGuard, replay_quotas
 from lamplighter.train.run_log import read_log
 
 
@@ -259,13 +259,3 @@ def test_shares_of_old_and_new_heads(config):
     assert replay_quotas(quarter, counts, SamplingSettings())["new"] == 0.75
     none = dataclasses.replace(config, replay=ReplaySettings(fraction=0.0))
     assert replay_quotas(none, counts, SamplingSettings()) == {"new": 1.0}
-
-
-def test_replay_frames_are_spread_over_the_kinds(data_file):
-    frames = read_frames(data_file(n=20))
-    chosen = choose_frames(frames, 8)
-    kinds = [f.config_type for f in chosen]
-    assert len(chosen) == 8
-    assert min(kinds.count(k) for k in ("IsolatedAtom", "rattle", "molecule")) >= 2
-    assert {f.uid for f in choose_frames(frames[::-1], 8)} == {f.uid for f in chosen}
-    assert choose_frames(frames, 0) == tuple(frames)
