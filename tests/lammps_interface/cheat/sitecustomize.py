@@ -2,7 +2,7 @@
 
 The Python inside `lmp` starts like any other, so this runs before a model is loaded.
 ``CHEAT`` says how: ``deaf`` keeps the features of ghosts that a rank made up itself,
-``slow`` lets the last rank fall asleep.
+``slow`` lets the last rank fall asleep, ``fail`` lets it raise an error.
 """
 
 import os
@@ -33,6 +33,17 @@ def cheat(how):
     from lamplighter.lammps_interface import mliap
 
     honest = mliap.MliapModel.compute_forces
+    evaluate = mliap.MliapModel.evaluate
+
+    def fail(self, data):
+        if RANK == RANKS - 1:
+            message = "this rank fails"
+            raise RuntimeError(message)
+        return evaluate(self, data)
+
+    if how == "fail":
+        mliap.MliapModel.evaluate = fail
+        return
 
     def compute_forces(self, data):
         if how == "slow" and RANK == RANKS - 1:
@@ -43,5 +54,7 @@ def cheat(how):
 
 
 # Only the Python inside LAMMPS, not the one that starts it, has a rank and a host.
-if RANKS > 1 and "LAMPLIGHTER_PYTHONPATH" in os.environ:
+# That of an upstream LAMMPS has no host of ours.
+inside = {"LAMPLIGHTER_PYTHONPATH", "CHEAT_UPSTREAM"} & set(os.environ)
+if RANKS > 1 and inside:
     cheat(os.environ["CHEAT"])
