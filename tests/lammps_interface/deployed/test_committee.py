@@ -11,6 +11,7 @@ from ase.io.lammpsdata import write_lammps_data
 from lamplighter import cli
 from lamplighter.errors import ArtifactError, ConfigError
 from lamplighter.lammps_interface import bundle
+from lamplighter.lammps_interface.certificate import CertifyOptions, certify, plan
 from lamplighter.lammps_interface.convert import convert
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.runner import run_lammps
@@ -275,3 +276,13 @@ def test_heat_flux_parity_and_null_types(members, committee, structures, ase, tm
     alone = ase(atoms[magnesium])["forces_norm_std"]
     np.testing.assert_allclose(rows[magnesium, 1], alone, atol=1e-9)
     assert alone.max() > 1e-4
+
+
+@pytest.mark.mpi
+def test_the_certificate_of_a_committee_holds(committee):
+    """Two ranks, one of them empty: the mean of the members, each with its exchange."""
+    options = CertifyOptions(ranks=(1, 2), cases=("slab", "one atom"))
+    found = certify(plan(committee, None, options))
+    assert found.verdict == "holds", [one.message for one in found.bad]
+    assert found.coverage["with_an_empty_rank"] >= 1
+    assert len(found.outcomes) == 8
