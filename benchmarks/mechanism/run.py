@@ -1,0 +1,95 @@
+"""The mechanism study: does learning several theories help the main one, and keep?
+
+    python benchmarks/mechanism/run.py --output runs/mechanism
+
+Writes the frames and the configurations, trains what is missing (an interrupted
+training resumes from its checkpoint), judges every potential on frames that no head has
+seen, and writes `benchmarks/results/mechanism.json`. The protocol and what came out:
+`docs/mechanism.md`. Three seeds of five trainings take about an hour of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from mechanism_data import write_data
+from mechanism_judge import collect
+from mechanism_numbers import RESULTS
+from mechanism_recipes import ARMS, Size, recipe
+
+from lamplighter.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what is missing and collect; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    arguments = _arguments(words)
+    output = arguments.output.resolve()
+    size = Size(
+        channels=arguments.channels,
+        steps=arguments.steps,
+        new_steps=arguments.new_steps,
+    )
+    counts = write_data(output / "data")
+    for seed in arguments.seeds:
+        for arm in arguments.arms:
+            _train(arm, seed, size, output)
+    result = collect(output, seeds=arguments.seeds, size=size, counts=counts)
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(arguments.results) as path:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    log.info("wrote %s", arguments.results)
+    return 0
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = Size()
+    parser.add_argument("--output", type=Path, required=True, help="working folder")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="JSON to write")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--steps", type=int, default=default.steps)
+    parser.add_argument("--new-steps", type=int, default=default.new_steps)
+    parser.add_argument("--channels", type=int, default=default.channels)
+    return parser.parse_args(words)
+
+
+def _train(arm: str, seed: int, size: Size, output: Path) -> None:
+    """Train unless it is done; the command resumes from its own checkpoint."""
+    folder = output / f"seed{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / f"{arm}.yaml"
+    content = recipe(arm, seed=seed, size=size, data=output / "data", folder=folder)
+    text = yaml.safe_dump(content, sort_keys=False)
+    done = folder / arm / "errors.json"
+    if done.is_file() and config.is_file() and config.read_text("utf-8") == text:
+        log.info("seed %d %s: done before", seed, arm)
+        return
+    with atomic_path(config) as path:
+        path.write_text(text, encoding="utf-8")
+    log.info("seed %d %s: starts", seed, arm)
+    command = "finetune" if "base" in content else "train"
+    with (folder / f"{arm}.log").open("w", encoding="utf-8") as record:
+        subprocess.run(
+            [sys.executable, "-m", "lamplighter", command, str(config)],
+            check=True,
+            stdout=record,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    log.info("seed %d %s: done", seed, arm)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
