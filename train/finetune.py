@@ -27,6 +27,7 @@ from lamplighter.train.new_heads import add_heads
 from lamplighter.train.prepare import PreparedData, prepare, resolve
 from lamplighter.train.replay import DriftGuard, replay_quotas
 from lamplighter.train.replay_data import choose_replay, replay_heads, write_reports
+from lamplighter.train.reporting.watch import watched
 from lamplighter.train.results import TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.trainable import apply_plan, plan_weights
@@ -84,8 +85,9 @@ def finetune(config: FinetuneConfig) -> TrainResult:
     guard = DriftGuard(_errors_before(base, data), config.replay)
     base_sha256 = sha256_file(base_path)
     job = _job(config, data, potential, guard, base_sha256)
-    with stop_on_signals() as stop:
-        outcome = Trainer(job).run(stop)
+    watching = watched(job, data, to_mapping(config))
+    with watching as watch, stop_on_signals() as stop:
+        outcome = Trainer(job, watch.observers).run(stop)
     outcome = dataclasses.replace(outcome, potential=merged(outcome.potential))
     report = config.output / "forgetting.json"
     run = roll_back(outcome, guard)
@@ -97,6 +99,7 @@ def finetune(config: FinetuneConfig) -> TrainResult:
         config=to_mapping(config) | {"base_sha256": base_sha256},
         references=reference_record(fitted),
         forgetting=report,
+        watch=watch,
     )
     info(f"wrote {result.model} (ended by {result.reason})")
     return result

@@ -11,10 +11,12 @@ from typing import Any
 from lamplighter.files import atomic_path
 from lamplighter.model import Potential, save_potential
 from lamplighter.train.errors_table import UNITS, ErrorTable
-from lamplighter.train.evaluation import residuals, table_of
+from lamplighter.train.evaluation import Residual, residuals, table_of
 from lamplighter.train.job import Outcome
 from lamplighter.train.prepare import PreparedData
 from lamplighter.train.report import plot_learning_curve
+from lamplighter.train.reporting.facts import machine, versions
+from lamplighter.train.reporting.watch import Watch
 from lamplighter.train.run_log import finite, read_log
 
 USES = ("train", "validation", "test")
@@ -32,6 +34,7 @@ class TrainResult:
         reason: why the run ended: "steps", "time" or "drift".
         forgetting: errors of the old heads before and after (JSON); None for a run
             from nothing.
+        page: the report (HTML); None where nobody watched the run.
     """
 
     model: Path
@@ -40,6 +43,7 @@ class TrainResult:
     learning_curve: Path
     reason: str
     forgetting: Path | None = None
+    page: Path | None = None
 
 
 def write_results(
@@ -50,6 +54,7 @@ def write_results(
     config: Mapping[str, Any],
     references: Mapping[str, Any],
     forgetting: Path | None = None,
+    watch: Watch | None = None,
 ) -> TrainResult:
     """Evaluate the chosen weights on every split and write all files.
 
@@ -60,9 +65,11 @@ def write_results(
         config: the effective configuration, for the provenance.
         references: E0 with origin and uncertainty by head, for the provenance.
         forgetting: a file that was written before, passed on.
+        watch: has the page that is finished.
     """
     potential = outcome.potential.requires_grad_(requires_grad=False)
-    tables = error_tables(potential, data)
+    judged = judged_splits(potential, data)
+    tables = {use: table_of(found) for use, found in judged.items()}
     errors = output / "errors.json"
     write_tables(errors, tables)
     provenance = {
@@ -73,6 +80,8 @@ def write_results(
         "chosen_step": outcome.state.best_step,
         "seconds": round(outcome.state.seconds, 1),
         "ended_by": outcome.reason,
+        "versions": versions(),
+        "machine": machine(str(next(potential.parameters()).device)),
         "errors": {use: table.to_json() for use, table in tables.items()},
         "error_units": UNITS,
     }
@@ -80,6 +89,7 @@ def write_results(
     save_potential(potential, model, finite(provenance))
     curve = output / "learning_curve.png"
     plot_learning_curve(read_log(outcome.log), curve)
+    page = watch.finish(outcome.reason, judged, forgetting) if watch else None
     return TrainResult(
         model=model,
         log=outcome.log,
@@ -87,6 +97,7 @@ def write_results(
         learning_curve=curve,
         reason=outcome.reason,
         forgetting=forgetting,
+        page=page,
     )
 
 
@@ -98,14 +109,12 @@ def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def error_tables(potential: Potential, data: PreparedData) -> dict[str, ErrorTable]:
-    """Return the error table of every split that has frames."""
+def judged_splits(
+    potential: Potential, data: PreparedData
+) -> dict[str, list[Residual]]:
+    """Return predicted minus labelled for every split that has frames."""
     frames = {use: data.frames(use) for use in USES}
-    return {
-        use: table_of(residuals(potential, group))
-        for use, group in frames.items()
-        if group
-    }
+    return {use: residuals(potential, group) for use, group in frames.items() if group}
 
 
 def write_tables(path: Path, tables: Mapping[str, ErrorTable]) -> None:

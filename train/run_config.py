@@ -63,6 +63,8 @@ class RunSettings:
             keeps the last weights.
         force_target: force error that counts as 1, fraction of the head's RMS force.
         energy_target: energy error that counts as 1, eV/atom.
+        logging: also write for "tensorboard" or "wandb", which are extras.
+        wandb_online: let W&B send the run to its servers; else it stays in the folder.
     """
 
     max_steps: int = 2000
@@ -79,6 +81,8 @@ class RunSettings:
     selection: Literal["mean", "worst", "last"] = "mean"
     force_target: float = 0.05
     energy_target: float = 0.005
+    logging: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    wandb_online: bool = False
 
     def __post_init__(self) -> None:
         names = ("max_steps", "validate_every", "checkpoint_every")

@@ -18,10 +18,11 @@ from lamplighter.model import Potential, PotentialConfig, torch_dtype
 from lamplighter.train.config import ModelSettings, RunSettings, TrainConfig
 from lamplighter.train.data.dataset import Item, make_items
 from lamplighter.train.data.frame import Frame
-from lamplighter.train.heads import FittedHead, fit_heads
+from lamplighter.train.heads import FittedHead, fit_heads, train_reference_bias
 from lamplighter.train.job import Job
 from lamplighter.train.loop import Trainer
 from lamplighter.train.prepare import PreparedData, prepare
+from lamplighter.train.reporting.watch import watched
 from lamplighter.train.results import TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.yaml_config import read_yaml, to_mapping
@@ -29,6 +30,7 @@ from lamplighter.train.yaml_config import read_yaml, to_mapping
 FREE_TO_CHANGE = (
     *("max_minutes", "threads", "checkpoint_every"),
     *("keep_checkpoints", "keep_best", "accumulate", "device"),
+    *("logging", "wandb_online"),
 )
 """Settings of `RunSettings` that may differ when a run is resumed."""
 
@@ -56,14 +58,16 @@ def train(config: TrainConfig) -> TrainResult:
     announce(config.run, data, job.potential)
     config.output.mkdir(parents=True, exist_ok=True)
     write_json(config.output / "config.json", to_mapping(config))
-    with stop_on_signals() as stop:
-        outcome = Trainer(job).run(stop)
+    watching = watched(job, data, to_mapping(config))
+    with watching as watch, stop_on_signals() as stop:
+        outcome = Trainer(job, watch.observers).run(stop)
     result = write_results(
         outcome,
         data,
         output=config.output,
         config=to_mapping(config),
         references=references,
+        watch=watch,
     )
     info(f"wrote {result.model} (ended by {result.reason})")
     return result
@@ -73,6 +77,7 @@ def build_job(config: TrainConfig, data: PreparedData) -> tuple[Job, dict[str, A
     """Return the run that `config` describes, and the E0 of its heads as a record."""
     fitted = fit_heads(config.heads, {h.head.name: h.train for h in data.heads})
     potential = _new_potential(config, data, fitted)
+    train_reference_bias(potential, config.heads)
     job = Job(
         potential=potential,
         train=_train_items(data, config, potential.config),

@@ -30,6 +30,12 @@ def complain(text: str) -> None:
     _ERR.print(text, markup=False)
 
 
+def status(text: str) -> None:
+    """Write to standard error above a progress bar; nothing when not at a terminal."""
+    if _ERR.is_terminal:
+        _ERR.print(text, markup=False)
+
+
 def table(
     rows: Iterable[Sequence[object]], columns: Sequence[str], *, title: str = ""
 ) -> None:
