@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str
+
+from lamplighter.train.data.frame import Frame
 
 
 def write_xyz(path: Path, structures: Iterable[Atoms]) -> None:
@@ -42,3 +45,30 @@ def _frame(atoms: Atoms) -> str:
         for symbol, row in zip(atoms.get_chemical_symbols(), table, strict=True)
     ]
     return "\n".join([str(len(atoms)), key_val_dict_to_str(info), *lines]) + "\n"
+
+
+def labelled_atoms(frame: Frame) -> Atoms:
+    """Return a frame with the keys that [`read_frames`][] reads it from."""
+    atoms = frame.atoms()
+    info: dict[str, Any] = {
+        "REF_energy": frame.energy,
+        "uid": frame.uid,
+        "head": frame.head,
+        "level": frame.level,
+        "config_type": frame.config_type,
+        "domain": frame.domain,
+    }
+    atoms.info = {key: value for key, value in info.items() if value != ""}
+    if frame.weight != 1.0:
+        atoms.info["weight"] = frame.weight
+    if frame.forces is not None:
+        atoms.arrays["REF_forces"] = frame.forces
+    if frame.stress is not None:
+        atoms.info["REF_stress"] = frame.stress.ravel()
+    if frame.hessian is not None:
+        rows = frame.hessian
+        index = np.stack([rows.atoms, rows.components], axis=1)
+        atoms.info["REF_hessian_index"] = index.ravel()
+        columns = rows.values.swapaxes(0, 1)
+        atoms.arrays["REF_hessian"] = columns.reshape(frame.n_atoms, -1)
+    return atoms

@@ -27,6 +27,17 @@ def read_yaml(cls: type[T], path: str | os.PathLike[str]) -> T:
         ConfigError: the file is missing, is not YAML, or names an unknown key, lacks a
             required one, or gives a value of the wrong type.
     """
+    content = read_mapping(path)
+    folder = Path(path).parent.resolve()
+    return from_mapping(cls, content, where=str(path), folder=folder)
+
+
+def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Raises:
+        ConfigError: the file is missing, or is not YAML, or holds no mapping.
+    """
     source = Path(path)
     if not source.is_file():
         raise ConfigError(
@@ -40,13 +51,22 @@ def read_yaml(cls: type[T], path: str | os.PathLike[str]) -> T:
         raise ConfigError(
             explain(f"{source} holds no settings", got=content, wanted="key: value")
         )
-    return from_mapping(cls, content, where=str(source), folder=source.parent.resolve())
+    return content
 
 
 def from_mapping(
-    cls: type[T], content: Mapping[str, Any], *, where: str, folder: Path
+    cls: type[T],
+    content: Mapping[str, Any],
+    *,
+    where: str,
+    folder: Path,
+    start: T | None = None,
 ) -> T:
     """Return the dataclass `cls` filled from a mapping.
+
+    Settings inside a setting start from its default: `optimizer` of a post-training has
+    another learning rate than `optimizer` of a training, also where a file names
+    something else of it.
 
     Args:
         cls: a dataclass whose fields are numbers, text, paths, literals, tuples,
@@ -54,6 +74,7 @@ def from_mapping(
         content: the mapping.
         where: what to call the mapping in messages.
         folder: where relative paths count from.
+        start: what the fields are that the mapping leaves out; None: their defaults.
 
     Raises:
         ConfigError: see [`read_yaml`][].
@@ -70,14 +91,32 @@ def from_mapping(
                 )
             )
     for name, field in fields.items():
-        if name not in content and _is_required(field):
+        if start is None and name not in content and _is_required(field):
             raise ConfigError(explain(f"key {name!r} is missing in {where}"))
     hints = typing.get_type_hints(cls)
-    values = {
-        key: _convert(hints[key], value, f"{where}: {key}", folder)
-        for key, value in content.items()
-    }
-    return cls(**values)
+    values = {}
+    for key, value in content.items():
+        place, hint = f"{where}: {key}", hints[key]
+        default = _default(fields[key], start)
+        if dataclasses.is_dataclass(default) and isinstance(value, Mapping):
+            kind = typing.cast("type[Any]", hint)
+            values[key] = from_mapping(
+                kind, value, where=place, folder=folder, start=default
+            )
+        else:
+            values[key] = _convert(hint, value, place, folder)
+    if start is None:
+        return cls(**values)
+    return typing.cast("T", dataclasses.replace(typing.cast("Any", start), **values))
+
+
+def _default(field: dataclasses.Field[Any], start: object) -> Any:
+    """The value of a field that a mapping leaves out; None where it may not."""
+    if start is not None:
+        return getattr(start, field.name)
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None
 
 
 def to_mapping(config: object) -> dict[str, Any]:

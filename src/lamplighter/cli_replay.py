@@ -1,0 +1,108 @@
+"""The commands `lamplighter replay ...` and `lamplighter presets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from cyclopts import App, Parameter
+
+from lamplighter.cli_types import Dtype, Json, Output
+
+Many: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
+
+replay = App(
+    name="replay",
+    help="What a post-training replays: labels by the old potential, and a choice.",
+)
+
+
+@replay.command
+def label(
+    model: Path,
+    files: list[Path],
+    /,
+    *,
+    head: str,
+    output: Output,
+    dtype: Dtype = "float64",
+    device: str = "cpu",
+    wait: float = 600.0,
+) -> int:
+    """Label structures with one head of a potential: all of them, or no file.
+
+    The file says what its labels depend on. Where it is there already and that agrees,
+    it is used again; where it does not agree, it is refused. Of several processes that
+    ask for the same file, one computes.
+
+    Args:
+        model: A potential (safetensors).
+        files: Structures; labels that they have are left out.
+        head: The head that labels.
+        output: The file to write, extended XYZ.
+        dtype: Precision of the evaluation.
+        device: Where to compute, as torch names it.
+        wait: Seconds to wait for another process that writes the same file.
+    """
+    from lamplighter import replay_commands
+
+    return replay_commands.label(
+        model, files, head, output, dtype=dtype, device=device, wait_s=wait
+    )
+
+
+@replay.command
+def select(
+    files: list[Path],
+    /,
+    *,
+    new: Many,
+    n: Annotated[int, Parameter(name=["--number", "-n"])],
+    output: Output,
+    method: Literal["fps", "elements", "kinds", "random"] = "fps",
+    relevance: Literal["any", "shared", "subset"] = "any",
+    model: Path | None = None,
+    head: str | None = None,
+    seed: int = 0,
+    as_json: Json = False,
+) -> int:
+    """Choose labelled structures for replay, and say how relevant they are.
+
+    The choice does not depend on the order of the files, and no other method steps in
+    where one cannot do what it promises.
+
+    Args:
+        files: Labelled structures to choose from.
+        new: The new data: --new mine.xyz more.xyz.
+        n: Most structures to choose. Nothing is added to reach the number.
+        output: The file to write, extended XYZ with the labels.
+        method: Farthest points in the space of the potential's invariants; every
+            element; config types in turn; or at random.
+        relevance: Which may be chosen: any, those that share an element with the new
+            data, or those with no other elements.
+        model: A potential, for farthest points and for distances in the report.
+        head: The head of frames that name none.
+        seed: Changes the draw.
+        as_json: Write the report as JSON instead of text.
+    """
+    from lamplighter import replay_commands
+    from lamplighter.train.finetune_config import ReplaySettings
+
+    settings = ReplaySettings(
+        max_frames=n, selection=method, relevance=relevance, seed=seed
+    )
+    return replay_commands.select(
+        files, new, settings, model, head, output, as_json=as_json
+    )
+
+
+def presets(name: str | None = None, /, *, as_json: Json = False) -> int:
+    """List the presets of train and finetune, or print every value of one.
+
+    Args:
+        name: A preset; the list when left out.
+        as_json: Write JSON instead of text.
+    """
+    from lamplighter import replay_commands
+
+    return replay_commands.presets(name, as_json=as_json)
