@@ -25,6 +25,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
 from lamplighter.cli_lammps import certify, doctor, lint, lmp, script
+from lamplighter.cli_replay import presets, replay
 from lamplighter.cli_types import Dtype, Json, Output
 from lamplighter.cli_validate import validate
 from lamplighter.errors import LamplighterError
@@ -43,7 +44,8 @@ app = App(
     default_parameter=Parameter(negative=()),
 )
 app.command(validate)
-for _command in (certify, doctor, lint, lmp, script):
+app.command(replay)
+for _command in (certify, doctor, lint, lmp, presets, script):
     app.command(_command)
 
 
@@ -106,7 +108,7 @@ def _complain(text: str) -> None:
 
 
 @app.command
-def train(config: Path, /) -> int:
+def train(config: Path, /, *, preset: str | None = None) -> int:
     """Train a potential with one head per level of theory.
 
     Interrupted, the same command goes on from the last checkpoint.
@@ -114,25 +116,29 @@ def train(config: Path, /) -> int:
     Args:
         config: YAML file with the fields of lamplighter.train.config.TrainConfig.
             Unknown keys are refused by name.
+        preset: Settings to start from, see lamplighter presets; those of the file win.
     """
     from lamplighter import commands
 
-    return commands.train(config)
+    return commands.train(config, preset)
 
 
 @app.command
-def finetune(config: Path, /) -> int:
+def finetune(config: Path, /, *, preset: str | None = None) -> int:
     """Post-train by multi-head replay: keep a potential's heads, add yours.
 
-    Interrupted, the same command goes on from the last checkpoint.
+    Interrupted, the same command goes on from the last checkpoint. The exit code is 1
+    when the old heads drifted beyond their limits: the model file then holds the last
+    weights within them.
 
     Args:
         config: YAML file with the fields of lamplighter.train.config.FinetuneConfig.
             Unknown keys are refused by name.
+        preset: Settings to start from, see lamplighter presets; those of the file win.
     """
     from lamplighter import commands
 
-    return commands.finetune(config)
+    return commands.finetune(config, preset)
 
 
 @app.command

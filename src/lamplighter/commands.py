@@ -26,20 +26,22 @@ DONE = 0
 CHECK_FAILED = 1
 
 
-def train(config: Path) -> int:
+def train(config: Path, preset: str | None = None) -> int:
     """Train the potential that a YAML file describes."""
     from lamplighter import train as room
-    from lamplighter.train.yaml_config import read_yaml
+    from lamplighter.train.preset_files import read_and_show
 
-    return _trained(room.train(read_yaml(room.TrainConfig, config)))
+    return _trained(room.train(read_and_show(room.TrainConfig, config, preset)))
 
 
-def finetune(config: Path) -> int:
-    """Post-train as a YAML file describes."""
+def finetune(config: Path, preset: str | None = None) -> int:
+    """Post-train as a YAML file describes; fails when the old heads drifted."""
     from lamplighter import train as room
-    from lamplighter.train.yaml_config import read_yaml
+    from lamplighter.train.preset_files import read_and_show
 
-    return _trained(room.finetune(read_yaml(room.FinetuneConfig, config)))
+    result = room.finetune(read_and_show(room.FinetuneConfig, config, preset))
+    code = _trained(result)
+    return CHECK_FAILED if result.reason == "drift" else code
 
 
 def _trained(result: TrainResult) -> int:
