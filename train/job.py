@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential
 from lamplighter.train.config import (
     LossSettings,
@@ -17,6 +18,7 @@ from lamplighter.train.config import (
 )
 from lamplighter.train.data.dataset import Item
 from lamplighter.train.errors_table import ErrorRow
+from lamplighter.train.sampler import FrameCost, FrameCosts
 
 
 class Guard(Protocol):
@@ -65,6 +67,8 @@ class Job:
         guard: further condition on the weights that may be chosen.
         scored: heads whose validation errors choose the weights; empty means all.
         label: what the progress bar says.
+        costs: head, atoms and pairs of every training frame as arrays, where these are
+            known without reading the frames; None reads them all.
     """
 
     potential: Potential
@@ -80,6 +84,45 @@ class Job:
     guard: Guard = field(default_factory=NoGuard)
     scored: frozenset[str] = frozenset()
     label: str = "training"
+    costs: FrameCosts | None = None
+
+    def counts(self, head: str) -> bool:
+        """Whether a head takes part in the choice of the weights."""
+        return not self.scored or head in self.scored
+
+    def check_selection(self) -> None:
+        """Refuse a selection that has nothing to judge.
+
+        Raises:
+            ConfigError: as above.
+        """
+        judged = any(self.counts(item.frame.head) for item in self.validation)
+        if not judged and self.run.selection != "last":
+            raise ConfigError(
+                explain(
+                    "no frame is held out for validation of "
+                    f"{', '.join(sorted(self.scored)) or 'any head'}",
+                    wanted=f"some for run.selection = {self.run.selection!r}",
+                    fix="raise split.validation_fraction, name validation_files, or "
+                    "set run.selection: last",
+                )
+            )
+
+    def frame_costs(self) -> FrameCosts:
+        """Return what the sampler has to know about the training frames."""
+        if self.costs is not None:
+            return self.costs
+        return FrameCosts.of(
+            [
+                FrameCost(
+                    head=item.frame.head,
+                    n_atoms=item.frame.n_atoms,
+                    n_pairs=item.n_pairs,
+                    label=item.frame.source,
+                )
+                for item in self.train
+            ]
+        )
 
 
 @dataclass(slots=True)
@@ -89,11 +132,13 @@ class State:
     Attributes:
         step: optimiser steps done.
         epoch: epoch of the next batch.
-        position: number of the next batch in its epoch.
+        position: number of the next batch in its window.
         seconds: time spent, over all restarts.
         best_score: lowest accepted validation score.
         best_step: step of that score; -1 before the first.
         refused: validations in a row that the guard refused.
+        window: window of the next batch in its epoch.
+        kept: score and step of the models that are kept as the best.
     """
 
     step: int = 0
@@ -103,6 +148,8 @@ class State:
     best_score: float = math.inf
     best_step: int = -1
     refused: int = 0
+    window: int = 0
+    kept: list[list[float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import torch
-from torch import Tensor
+from collections.abc import Iterable, Iterator, Sequence
 
 from lamplighter.console import progress
-from lamplighter.errors import ConfigError, explain
-from lamplighter.train.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    pack_module,
-    pack_optimizer,
-    save_checkpoint,
-    unpack_module,
-    unpack_optimizer,
-)
-from lamplighter.train.data.dataset import Item, make_batch
-from lamplighter.train.evaluation import by_head, item_residuals, table_of
+from lamplighter.errors import explain
+from lamplighter.model import Potential
+from lamplighter.train.best_models import keep_best
+from lamplighter.train.checkpoint import load_newest, remove_leftovers, save_checkpoint
+from lamplighter.train.dealing import deal_parts
+from lamplighter.train.evaluation import by_head, table_of
 from lamplighter.train.job import Job, Outcome, State
-from lamplighter.train.loss import LossTerms, compute_loss
-from lamplighter.train.optim import (
-    MovingAverage,
-    Plateau,
-    clip_gradients,
-    make_optimizer,
-    rate_factor,
-)
+from lamplighter.train.judging import shared_residuals
+from lamplighter.train.optim import MovingAverage, Plateau, rate_factor
+from lamplighter.train.ranks import Ranks
+from lamplighter.train.restart import Memory, check_fingerprint, only_run
 from lamplighter.train.run_log import Observer, RunLog
-from lamplighter.train.sampler import FrameCost, HeadSampler
+from lamplighter.train.sampler import HeadSampler
 from lamplighter.train.selection import head_score, total_score
-from lamplighter.train.stopping import (
-    StopFlag,
-    TrainingDivergedError,
-    TrainingInterruptedError,
-)
+from lamplighter.train.step_log import StepLog, check_finite
+from lamplighter.train.stepping import Stepper, check_same_weights
+from lamplighter.train.stopping import StopFlag, TrainingInterruptedError
 
 LOG_EVERY = 10
 CHECKPOINT = "checkpoint.safetensors"
@@ -49,52 +34,67 @@ LOG = "log.jsonl"
 
 
 class Trainer:
-    """Runs a job, from the beginning or from its checkpoint."""
+    """Runs a job, from the beginning or from its checkpoint.
 
-    def __init__(self, job: Job, observers: Iterable[Observer] = ()) -> None:
+    Attributes:
+        job: what to do.
+        ranks: the processes that do it together.
+        state: counters.
+        stepper: weights, optimiser and average.
+        best: the chosen weights so far.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        observers: Iterable[Observer] = (),
+        ranks: Ranks | None = None,
+    ) -> None:
         """Set up optimiser, averages and sampler, and resume where possible.
 
         Args:
-            job: everything that the run needs.
-            observers: are told what the run logs.
+            job: everything that the run needs; the same in every process.
+            observers: are told what the run logs, in process 0.
+            ranks: the processes of the run; None: one.
 
         Raises:
             ConfigError: nothing to validate on although the selection needs it, or a
                 checkpoint of another configuration or of other data.
             ArtifactError: an unusable checkpoint.
         """
-        scored = [i for i in job.validation if _counts(job, i.frame.head)]
-        if not scored and job.run.selection != "last":
-            raise ConfigError(
-                explain(
-                    "no frame is held out for validation of "
-                    f"{', '.join(sorted(job.scored)) or 'any head'}",
-                    wanted=f"some for run.selection = {job.run.selection!r}",
-                    fix="raise split.validation_fraction, name validation_files, or "
-                    "set run.selection: last",
-                )
-            )
+        job.check_selection()
         self.job = job
+        self.ranks = ranks or Ranks(job.run.device)
         self.state = State()
         self.plateau = Plateau()
-        self.potential = job.potential
-        self.parameters = [p for p in self.potential.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(self.parameters, job.optimizer)
-        self.average = MovingAverage(
-            copy.deepcopy(job.potential), job.optimizer.ema_decay
+        mixed = job.run.dtype == "mixed"
+        self.stepper = Stepper(
+            job.potential, job.loss, job.optimizer, mixed=mixed, ranks=self.ranks
         )
-        self.best = copy.deepcopy(self.average.module)
+        self.best = copy.deepcopy(job.potential)
+        self._judged = copy.deepcopy(job.potential) if mixed else self.average.module
         self.sampler = HeadSampler(
-            [_cost(item) for item in job.train],
+            job.frame_costs(),
             job.sampling,
             quotas=dict(job.quotas),
             seed=job.run.seed,
         )
         self.log = RunLog(job.output / LOG)
-        self._recent: list[Tensor] = []
+        self._steps = StepLog()
         self._started = time.monotonic()
+        self._clock = 0.0
         self._resume()
-        self.log.observers.extend(observers)
+        self.log.observers.extend(observers if self.ranks.is_main else ())
+
+    @property
+    def potential(self) -> Potential:
+        """The present weights, not averaged."""
+        return self.job.potential
+
+    @property
+    def average(self) -> MovingAverage:
+        """The running average of the weights."""
+        return self.stepper.average
 
     def run(self, stop: StopFlag) -> Outcome:
         """Train until the steps, the time, the guard or `stop` say so.
@@ -102,13 +102,25 @@ class Trainer:
         Raises:
             TrainingInterruptedError: `stop` was set; a checkpoint is written.
             TrainingDivergedError: the loss is not finite.
+            RankFailedError: another process of the run has failed.
+            ConfigError: another run is writing into the folder.
         """
+        with contextlib.ExitStack() as stack:
+            self.ranks.from_main(lambda: stack.enter_context(only_run(self.job.output)))
+            self.ranks.from_main(self._tidy)
+            reason = self._run(stop)
+        return Outcome(
+            potential=self.best, state=self.state, reason=reason, log=self.log.path
+        )
+
+    def _run(self, stop: StopFlag) -> str:
+        """Return why the run has ended."""
         state = self.state
+        self._clock = state.seconds
         self._started = time.monotonic() - state.seconds
         batches = self._batches()
-        with progress(
-            self.job.run.max_steps, self.job.label, done=state.step
-        ) as advance:
+        total, label = self.job.run.max_steps, self.job.label
+        with progress(total, label, done=state.step) as advance:
             if state.step == 0:
                 self._validate()
             while not (reason := self._end_reason()):
@@ -116,21 +128,27 @@ class Trainer:
                 advance(1, self._note())
                 self._housekeeping(stop)
         self._finish(reason)
-        return Outcome(
-            potential=self.best, state=state, reason=reason, log=self.log.path
-        )
+        return reason
 
     def _batches(self) -> Iterator[list[int]]:
         """Yield batches without end, from where the run is."""
         state = self.state
         while True:
-            batches = self.sampler.epoch(state.epoch)
+            batches = self.sampler.window(state.epoch, state.window)
             while state.position < len(batches):
                 state.position += 1
                 yield batches[state.position - 1]
-            state.epoch, state.position = state.epoch + 1, 0
+            state.window, state.position = state.window + 1, 0
+            if state.window >= self.sampler.windows_per_epoch:
+                state.epoch, state.window = state.epoch + 1, 0
 
-    def _step(self, indices: Sequence[int]) -> None:
+    def _share(self, batch: Sequence[int]) -> list[list[int]]:
+        """Return what this process computes of a batch, in parts."""
+        pairs = self.sampler.costs.n_pairs[batch].tolist()
+        n_parts = self.ranks.size * self.job.run.accumulate
+        return deal_parts(batch, pairs, n_parts)[self.ranks.rank :: self.ranks.size]
+
+    def _step(self, batch: Sequence[int]) -> None:
         """One optimiser step."""
         settings, state = self.job.optimizer, self.state
         rate = settings.learning_rate * rate_factor(
@@ -139,24 +157,33 @@ class Trainer:
             progress=self._progress(),
             plateau=self.plateau,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        batch = make_batch([self.job.train[k] for k in indices])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = compute_loss(self.potential, batch, self.job.loss)
-        loss.total.backward()
-        norm = clip_gradients(self.parameters, settings.clip_norm)
-        self._check_finite(loss, norm)
-        self.optimizer.step()
+        with self.ranks.together("reading a batch"):
+            parts = [[self.job.train[k] for k in p] for p in self._share(batch)]
+        record = self.stepper.compute(parts)
+        check_finite(
+            record,
+            step=state.step,
+            frames=[self.sampler.costs.label(k) for k in batch],
+            kept=self.job.output / CHECKPOINT,
+        )
         state.step += 1
-        self.average.update(self.potential, state.step)
-        self._record(loss, norm, rate)
+        self.stepper.move(rate, state.step)
+        self._steps.add(record)
+        if state.step % LOG_EVERY == 0:
+            self._log(
+                "train",
+                step=state.step,
+                epoch=state.epoch,
+                **self._steps.mean(),
+                learning_rate=rate,
+                seconds=round(self._seconds(), 1),
+            )
 
     def _progress(self) -> float:
         run = self.job.run
         done = self.state.step / run.max_steps
         if self.job.optimizer.follow_clock and run.max_minutes > 0:
-            done = max(done, self._seconds() / (60.0 * run.max_minutes))
+            done = max(done, self._clock / (60.0 * run.max_minutes))
         return done
 
     def _seconds(self) -> float:
@@ -166,40 +193,14 @@ class Trainer:
         run = self.job.run
         if self.state.step >= run.max_steps:
             return "steps"
-        if run.max_minutes > 0 and self._seconds() >= 60.0 * run.max_minutes:
+        if run.max_minutes > 0 and self._clock >= 60.0 * run.max_minutes:
             return "time"
         guard = self.job.guard
         return guard.name if self.state.refused >= guard.patience else ""
 
-    def _check_finite(self, loss: LossTerms, norm: Tensor) -> None:
-        if torch.isfinite(loss.total) and torch.isfinite(norm):
-            return
-        raise TrainingDivergedError(
-            explain(
-                f"the loss is not finite at step {self.state.step}",
-                got=f"energy {loss.energy.item():g}, forces {loss.forces.item():g}, "
-                f"stress {loss.stress.item():g}, gradient {norm.item():g}",
-                fix="lower optimizer.learning_rate or optimizer.clip_norm and run "
-                f"again; {self.job.output / CHECKPOINT} holds the last good state",
-            )
-        )
-
-    def _record(self, loss: LossTerms, norm: Tensor, rate: float) -> None:
-        terms = (loss.total, loss.energy, loss.forces, loss.stress, norm)
-        self._recent.append(torch.stack([t.detach().double() for t in terms]))
-        if self.state.step % LOG_EVERY:
-            return
-        mean = torch.stack(self._recent).mean(dim=0).tolist()
-        self._recent.clear()
-        names = ("loss", "energy", "forces", "stress", "gradient_norm")
-        self.log.write(
-            "train",
-            step=self.state.step,
-            epoch=self.state.epoch,
-            **dict(zip(names, mean, strict=True)),
-            learning_rate=rate,
-            seconds=round(self._seconds(), 1),
-        )
+    def _log(self, event: str, **values: object) -> None:
+        if self.ranks.is_main:
+            self.log.write(event, **values)
 
     def _note(self) -> str:
         score = self.state.best_score
@@ -210,11 +211,14 @@ class Trainer:
         run, step = self.job.run, self.state.step
         if step % run.validate_every == 0 or step == run.max_steps:
             self._validate()
-        if stop.reason:
+        reason = stop.reason
+        seconds = self._seconds() if self.ranks.is_main else 0.0
+        asked, self._clock = self.ranks.sum_numbers([float(bool(reason)), seconds])
+        if asked:
             self.save()
             raise TrainingInterruptedError(
                 explain(
-                    f"stopped by {stop.reason} after step {step}",
+                    f"stopped by {reason or 'another process'} after step {step}",
                     fix=f"the same command resumes from {self.job.output / CHECKPOINT}",
                 )
             )
@@ -227,15 +231,18 @@ class Trainer:
         if not self.job.validation:
             self._keep(math.nan)
             return
-        found = item_residuals(self.average.module, self.job.validation)
-        self.log.judged(state.step, found)
+        if self._judged is not self.average.module:
+            self._judged.load_state_dict(self.average.module.state_dict())
+        found = shared_residuals(self._judged, self.job.validation, self.ranks)
+        if self.ranks.is_main:
+            self.log.judged(state.step, found)
         rows = by_head(table_of(found))
-        scored = {h: row for h, row in rows.items() if _counts(self.job, h)}
+        scored = {h: row for h, row in rows.items() if self.job.counts(h)}
         score = total_score(scored, run) if scored else math.nan
         self.plateau.update(score, self.job.optimizer)
         accepted = self.job.guard.accepts(rows)
         state.refused = 0 if accepted else state.refused + 1
-        self.log.write(
+        self._log(
             "validation",
             step=state.step,
             score=score,
@@ -250,14 +257,26 @@ class Trainer:
             self._keep(score)
 
     def _keep(self, score: float) -> None:
+        state, limit = self.state, self.job.run.keep_best
         self.best.load_state_dict(self.average.module.state_dict())
-        self.state.best_score, self.state.best_step = score, self.state.step
+        state.best_score, state.best_step = score, state.step
+        if limit:
+            state.kept = self.ranks.from_main(
+                lambda: keep_best(
+                    self.job.output,
+                    self.best,
+                    state.kept,
+                    score=score,
+                    step=state.step,
+                    limit=limit,
+                )
+            )
 
     def _finish(self, reason: str) -> None:
         if self.state.step % self.job.run.validate_every and reason != "steps":
             self._validate()
         self.save()
-        self.log.write(
+        self._log(
             "end",
             step=self.state.step,
             reason=reason,
@@ -266,76 +285,53 @@ class Trainer:
             seconds=round(self._seconds(), 1),
         )
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        self.state.seconds = self._seconds()
-        tensors = {
-            **pack_module("model", self.potential),
-            **pack_module("average", self.average.module),
-            **pack_module("best", self.best),
-            **pack_optimizer(self.optimizer),
-        }
-        if self._recent:
-            tensors["recent"] = torch.stack(self._recent)
-        note = {
-            "fingerprint": self.job.fingerprint,
-            "state": _strict(dataclasses.asdict(self.state)),
-            "plateau": _strict(dataclasses.asdict(self.plateau)),
-        }
-        save_checkpoint(
-            self.job.output / CHECKPOINT, Checkpoint(tensors=tensors, note=note)
+    def _memory(self) -> Memory:
+        return Memory(
+            modules={
+                "model": self.stepper.weights,
+                "average": self.average.module,
+                "best": self.best,
+            },
+            optimizers=self.stepper.optimizers,
+            state=self.state,
+            plateau=self.plateau,
+            recent=self._steps.pack(),
         )
+
+    def save(self) -> None:
+        """Write the checkpoint.
+
+        Raises:
+            LamplighterError: the disk is full or the folder cannot be written.
+            CheckFailedError: the processes do not have the same weights any more.
+        """
+        self.state.seconds = self._seconds()
+        check_same_weights(self.stepper.weights, self.ranks, self.state.step)
+        path = self.job.output / CHECKPOINT
+
+        def write() -> None:
+            checkpoint = self._memory().pack(self.job.fingerprint)
+            save_checkpoint(path, checkpoint, keep=self.job.run.keep_checkpoints)
+
+        self.ranks.from_main(write)
 
     def _resume(self) -> None:
         path = self.job.output / CHECKPOINT
-        if not path.is_file():
-            self.log.clear()
+        checkpoint = self.ranks.from_main(lambda: load_newest(path))
+        if checkpoint is None:
             return
-        checkpoint = load_checkpoint(path)
-        if checkpoint.note["fingerprint"] != self.job.fingerprint:
-            raise ConfigError(
-                explain(
-                    "the settings or the data changed since the checkpoint was written",
-                    got=path,
-                    fix=f"remove {path} to train from the beginning, choose another "
-                    "output folder, or restore what changed",
-                )
-            )
-        for name, module in (
-            ("model", self.potential),
-            ("average", self.average.module),
-            ("best", self.best),
-        ):
-            unpack_module(name, module, checkpoint.tensors)
-        unpack_optimizer(self.optimizer, checkpoint.tensors)
-        self._recent = list(checkpoint.tensors.get("recent", torch.empty(0, 5)))
-        self.state = State(**_loose(checkpoint.note["state"]))
-        self.plateau = Plateau(**_loose(checkpoint.note["plateau"]))
-        self.log.rewind(self.state.step)
+        # Each process says the same about the same checkpoint of process 0.
+        fingerprint = self.ranks.gather(self.job.fingerprint)[0]
+        check_fingerprint(checkpoint, fingerprint, path)
+        memory = self._memory().unpack(checkpoint)
+        self.state, self.plateau = memory.state, memory.plateau
+        self._steps = StepLog([] if memory.recent is None else list(memory.recent))
+        self.stepper.sync_potential()
 
-
-def _counts(job: Job, head: str) -> bool:
-    """Whether a head takes part in the choice of the weights."""
-    return not job.scored or head in job.scored
-
-
-def _cost(item: Item) -> FrameCost:
-    return FrameCost(
-        head=item.frame.head,
-        n_atoms=item.frame.n_atoms,
-        n_pairs=item.n_pairs,
-        label=item.frame.source,
-    )
-
-
-def _strict(values: dict[str, float]) -> dict[str, float | str]:
-    """Numbers as JSON can hold them; those that are not finite as text."""
-    return {
-        k: v if isinstance(v, int) or math.isfinite(v) else str(v)
-        for k, v in values.items()
-    }
-
-
-def _loose(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `_strict`."""
-    return {k: float(v) if isinstance(v, str) else v for k, v in values.items()}
+    def _tidy(self) -> None:
+        """Let the folder hold what had happened until the step where the run is."""
+        remove_leftovers(self.job.output / CHECKPOINT)
+        if self.state.step:
+            self.log.rewind(self.state.step)
+        else:
+            self.log.clear()

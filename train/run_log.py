@@ -74,8 +74,12 @@ class RunLog:
         )
 
     def rewind(self, step: int) -> None:
-        """Drop what was logged after `step`: a resumed run will log it again."""
-        kept = [r for r in read_log(self.path) if r.get("step", 0) <= step]
+        """Drop what was logged after `step`, and the end: both will be logged again."""
+        kept = [
+            r
+            for r in read_log(self.path)
+            if r.get("step", 0) <= step and r["event"] != "end"
+        ]
         with atomic_path(self.path) as temporary:
             lines = [json.dumps(r, ensure_ascii=False) + "\n" for r in kept]
             temporary.write_text("".join(lines), encoding="utf-8")

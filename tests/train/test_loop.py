@@ -13,8 +13,9 @@ import torch
 from lamplighter.errors import ArtifactError, ConfigError
 from lamplighter.model import load_potential, read_header
 from lamplighter.train import evaluate, train
+from lamplighter.train.checkpoint import checkpoint_files
 from lamplighter.train.evaluation import by_head, residuals, table_of
-from lamplighter.train.loop import Trainer
+from lamplighter.train.loop import CHECKPOINT, Trainer
 from lamplighter.train.prepare import prepare
 from lamplighter.train.run_log import RunLog, read_log
 from lamplighter.train.stopping import (
@@ -163,12 +164,19 @@ def test_the_time_budget_ends_a_run(tiny_config):
     assert result.model.is_file()
 
 
-def test_a_truncated_checkpoint_is_refused(tiny_config):
-    train(tiny_config)
-    path = tiny_config.output / "checkpoint.safetensors"
+def _cut(path):
     path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_truncated_checkpoints_are_refused_when_no_other_is_left(tiny_config):
+    config = _with(tiny_config, run={"keep_checkpoints": 1})
+    train(config)
+    assert [p.name for p in checkpoint_files(config.output / CHECKPOINT)] == [
+        CHECKPOINT
+    ]
+    _cut(config.output / CHECKPOINT)
     with pytest.raises(ArtifactError, match=r"cannot read the checkpoint.*remove"):
-        train(tiny_config)
+        train(config)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tiny_config):
@@ -203,6 +211,8 @@ def test_the_log_forgets_what_will_happen_again(tmp_path):
     log = RunLog(tmp_path / "log.jsonl")
     for step in range(5):
         log.write("train", step=step, loss=float("nan"))
+    log.rewind(2)
+    log.write("end", step=2)
     log.rewind(2)
     with log.path.open("a") as stream:
         stream.write('{"event": "train", "st')
