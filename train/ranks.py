@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, distributed
 
+from lamplighter.console import mute
 from lamplighter.errors import (
     ConfigError,
     LamplighterError,
@@ -209,7 +210,10 @@ def join_ranks(device: str) -> Iterator[Ranks]:
     from lamplighter.train.fabric_ranks import launch  # noqa: PLC0415  (an extra)
 
     with launch(launcher, device) as (fabric, control):
-        yield SeveralRanks(fabric, control)
+        ranks = SeveralRanks(fabric, control)
+        if not ranks.is_main:
+            mute()
+        yield ranks
 
 
 def _launcher(environment: Mapping[str, str]) -> str | None:

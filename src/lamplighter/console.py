@@ -20,6 +20,11 @@ _OUT = Console(highlight=False, soft_wrap=True)
 _ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def mute() -> None:
+    """Show nothing but complaints from now on: another process speaks for this one."""
+    _OUT.quiet = True
+
+
 def info(text: str) -> None:
     """Write one line to standard output."""
     _OUT.print(text, markup=False)
@@ -32,7 +37,7 @@ def complain(text: str) -> None:
 
 def status(text: str) -> None:
     """Write to standard error above a progress bar; nothing when not at a terminal."""
-    if _ERR.is_terminal:
+    if _ERR.is_terminal and not _OUT.quiet:
         _ERR.print(text, markup=False)
 
 
@@ -71,7 +76,7 @@ def progress(
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=_ERR,
-        disable=not _ERR.is_terminal,
+        disable=not _ERR.is_terminal or _OUT.quiet,
     )
     with bar:
         task = bar.add_task(label, total=total, completed=done, note="")
