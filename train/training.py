@@ -22,6 +22,7 @@ from lamplighter.train.heads import FittedHead, fit_heads, train_reference_bias
 from lamplighter.train.job import Job
 from lamplighter.train.loop import Trainer
 from lamplighter.train.prepare import PreparedData, prepare
+from lamplighter.train.ranks import Ranks, join_ranks
 from lamplighter.train.reporting.watch import watched
 from lamplighter.train.results import TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
@@ -51,23 +52,39 @@ def train(config: TrainConfig) -> TrainResult:
         ConfigError: settings that contradict each other, or a checkpoint of others.
         TrainingInterruptedError: SIGINT or SIGTERM; the same command resumes.
         TrainingDivergedError: the loss is not finite.
+        RankFailedError: another process of the run has failed.
     """
     set_threads(config.run)
-    data = prepare(config.heads, config.split, config.limits)
-    job, references = build_job(config, data)
+    with join_ranks(config.run.device) as ranks:
+        return _train(config, ranks)
+
+
+def _train(config: TrainConfig, ranks: Ranks) -> TrainResult:
+    """Train as one of the processes of a run; process 0 writes the files."""
+    plain = to_mapping(config)
+    with ranks.together("reading the data"):
+        data = prepare(config.heads, config.split, config.limits)
+        own = dataclasses.replace(config.run, device=ranks.device)
+        job, references = build_job(dataclasses.replace(config, run=own), data)
     announce(config.run, data, job.potential)
-    config.output.mkdir(parents=True, exist_ok=True)
-    write_json(config.output / "config.json", to_mapping(config))
-    watching = watched(job, data, to_mapping(config))
+
+    def begin() -> None:
+        config.output.mkdir(parents=True, exist_ok=True)
+        write_json(config.output / "config.json", plain)
+
+    ranks.from_main(begin)
+    watching = watched(job, data, plain, main=ranks.is_main)
     with watching as watch, stop_on_signals() as stop:
-        outcome = Trainer(job, watch.observers).run(stop)
-    result = write_results(
-        outcome,
-        data,
-        output=config.output,
-        config=to_mapping(config),
-        references=references,
-        watch=watch,
+        outcome = Trainer(job, watch.observers, ranks).run(stop)
+    result = ranks.from_main(
+        lambda: write_results(
+            outcome,
+            data,
+            output=config.output,
+            config=plain,
+            references=references,
+            watch=watch,
+        )
     )
     info(f"wrote {result.model} (ended by {result.reason})")
     return result
