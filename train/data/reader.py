@@ -67,12 +67,13 @@ def read_frames(
     """
     source = Path(path)
     bounds = limits or ReaderLimits()
-    frames = list(iter_frames(source, head, level=level, limits=bounds, labels=labels))
+    found = numbered_frames(source, head, level=level, limits=bounds, labels=labels)
+    frames = [frame for _, frame in found]
     check_file(frames, source, bounds)
     return frames
 
 
-def iter_frames(
+def numbered_frames(
     path: str | os.PathLike[str],
     head: str | None = None,
     *,
@@ -81,8 +82,8 @@ def iter_frames(
     labels: LabelSettings | None = None,
     start: int = 0,
     refused: Callable[[int, DataError], None] | None = None,
-) -> Iterator[Frame]:
-    """Yield the frames of a file one by one, each checked by itself.
+) -> Iterator[tuple[int, Frame]]:
+    """Yield the frames of a file with their numbers, each checked by itself.
 
     Args:
         path: the file.
@@ -114,7 +115,7 @@ def iter_frames(
                 raise
             refused(number, error)
         else:
-            yield frame
+            yield number, frame
     if number < start and start == 0:
         raise DataError(
             explain(

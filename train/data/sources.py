@@ -14,6 +14,7 @@ from lamplighter.train.data.aselmdb import read_aselmdb
 from lamplighter.train.data.extxyz import read_atoms
 from lamplighter.train.data.hdf5 import read_hdf5
 from lamplighter.train.data.labels import Found, LabelSettings, translate
+from lamplighter.train.data.shards import CACHE_INDEX
 
 READERS: dict[str, Callable[[Path, int], Iterator[Found]]] = {
     ".db": read_sqlite,
@@ -24,9 +25,6 @@ READERS: dict[str, Callable[[Path, int], Iterator[Found]]] = {
     ".hdf5": read_hdf5,
 }
 """Readers by ending; everything else is extended XYZ."""
-
-CACHE_INDEX = "index.json"
-"""The file that makes a folder a cache."""
 
 
 def is_xyz(path: Path) -> bool:
