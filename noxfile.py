@@ -74,7 +74,7 @@ def _mace_torch(session: nox.Session, folder: Path) -> Path:
 
 @nox.session
 def oracle(session: nox.Session) -> None:
-    """Imported models against mace-torch itself; arguments go to make_models.py."""
+    """Models and ML-IAP files against mace-torch; arguments go to make_models.py."""
     _install_package(session)
     _install(session, "--group", "test")
     folder = Path(session.create_tmp())
@@ -83,15 +83,21 @@ def oracle(session: nox.Session) -> None:
     shutil.rmtree(models, ignore_errors=True)
     writer = [str(tests / "make_models.py"), str(models), *session.posargs]
     session.run(str(python), *writer, external=True)
+    files = folder / "mliap"
+    session.run(str(python), str(tests / "make_mliap.py"), str(files), external=True)
     session.chdir(folder)
     session.run(
         "pytest",
         "-c",
         str(ROOT / "pyproject.toml"),
         str(tests),
+        str(ROOT / "tests" / "lammps_interface" / "deployed" / "test_foreign.py"),
         "-m",
         "slow or not slow",
-        env={"LAMPLIGHTER_ORACLE": str(models)},
+        env={
+            "LAMPLIGHTER_ORACLE": str(models),
+            "LAMPLIGHTER_ORACLE_MLIAP": str(files),
+        },
     )
 
 
