@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
@@ -101,6 +102,8 @@ def _check_geometry(frame: Frame) -> None:
 
 def _check_energy(frame: Frame) -> None:
     bound = float((THOMAS_FERMI_EV * frame.numbers ** (7 / 3) + 50.0).sum())
+    if math.isnan(frame.energy):  # only a frame that is judged may lack its energy
+        return
     if not -bound < frame.energy < 200.0 * frame.n_atoms:
         _refuse(
             frame,

@@ -17,6 +17,7 @@ called. Keys of extended XYZ:
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,23 @@ def numbered_frames(
         )
 
 
+def frames_to_judge(
+    path: Path, head: str, limits: ReaderLimits, labels: LabelSettings
+) -> Iterator[Frame]:
+    """Yield frames that are judged, not learnt: any label may be missing.
+
+    A frame without an energy has NaN; one without a ``head`` key gets `head`.
+
+    Raises:
+        DataError: the file cannot be read, or a frame that is there is refused.
+    """
+    plain = labels.is_plain and is_xyz(path)
+    for found in read_source(path, 0):
+        if is_wanted(found, labels.where):
+            atoms = found.atoms if plain else translated(found, labels, path)
+            yield _frame(_Raw(atoms, path, found.number, head), None, None, limits)
+
+
 def _frame(
     raw: _Raw, head: str | None, level: str | None, limits: ReaderLimits
 ) -> Frame:
@@ -157,6 +175,7 @@ class _Raw:
     atoms: Atoms
     path: Path
     number: int
+    for_judging: str | None = None
 
     @property
     def labels(self) -> Mapping[str, Any]:
@@ -205,6 +224,8 @@ class _Raw:
     def energy(self) -> float:
         wanted = "the total energy in eV, one number"
         if ENERGY not in self.labels:
+            if self.for_judging is not None:
+                return math.nan
             self.missing(ENERGY, wanted)
         value = self._numbers(ENERGY, self.labels[ENERGY], wanted)
         if value.shape != ():
@@ -281,7 +302,9 @@ class _Raw:
         return rows
 
     def head(self, head: str | None) -> str:
-        found = self.text("head")
+        found = self.text("head") or (self.for_judging or "")
+        if self.for_judging is not None and head is None:
+            return found
         if head is None and not found:
             self.missing("head", "the name of the head that the frame belongs to")
         if head is not None and found and found != head:
