@@ -22,6 +22,7 @@ from typing import Any, Literal
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.io.formats import UnknownFileTypeError
 
 from lamplighter import __version__
 from lamplighter.errors import ConfigError, DataError, LamplighterError, explain
@@ -44,6 +45,17 @@ DIGEST = "pseudolabel"
 PARTS = ("weights", "head", "dtype", "code", "input", "frames")
 KEPT = ("config_type", "uid", "box", "domain", "weight", "total_charge", "total_spin")
 """Keys of the structures that the labelled file keeps."""
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AssertionError,
+    UnknownFileTypeError,
+)
+"""What ASE's readers raise about files that they cannot read."""
 
 BATCH = 64
 POLL_S = 0.2
@@ -264,7 +276,7 @@ def _read(path: Path) -> list[tuple[str, Atoms]]:
         return [(f"{path}: frame {k}", atoms) for k, atoms in read_atoms(path)]
     try:
         found = ase.io.read(path, index=":")
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             explain(
                 f"cannot read structures from {path}",

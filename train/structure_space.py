@@ -31,9 +31,6 @@ ABSENT = 4.0
 """What an element counts that one structure lacks: two standard deviations, squared."""
 
 BATCH_ATOMS = 256
-SHRINKAGE = 1.0
-"""Weight of the spread of all elements in that of one element, in structures."""
-
 Vectors = Mapping[int, Floats]
 """Mean invariants by atomic number."""
 
@@ -144,8 +141,9 @@ class StructureSpace:
 def _scales(stacked: Mapping[int, Floats]) -> dict[int, Floats]:
     """Return the standard deviation of each component per element.
 
-    An element with few structures borrows from the spread of all elements. 0 marks a
-    component that is the same in every structure: it says nothing.
+    An element with n structures borrows from the spread of all elements with a weight
+    of 1/n structure. 0 marks a component that is the same in every structure: it says
+    nothing.
     """
     squares = {
         z: ((rows - rows.mean(axis=0)) ** 2).sum(axis=0) for z, rows in stacked.items()
@@ -153,12 +151,11 @@ def _scales(stacked: Mapping[int, Floats]) -> dict[int, Floats]:
     n_all = sum(len(rows) for rows in stacked.values())
     common = sum(squares.values()) / max(1, n_all)
     size = {z: (rows**2).mean(axis=0) for z, rows in stacked.items()}
-    return {
-        z: _positive(
-            (squares[z] + SHRINKAGE * common) / (len(rows) + SHRINKAGE), size[z]
-        )
+    variance = {
+        z: (squares[z] + common / len(rows)) / (len(rows) + 1 / len(rows))
         for z, rows in stacked.items()
     }
+    return {z: _positive(variance[z], size[z]) for z in stacked}
 
 
 def _positive(variance: Floats, size: Floats) -> Floats:

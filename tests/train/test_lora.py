@@ -27,9 +27,7 @@ from lamplighter.train.new_heads import add_heads
 from lamplighter.train.trainable import apply_plan, plan_weights
 
 HEADS = tuple(
-    HeadSpec(
-        name=name, level_of_theory=name, reference_energies={"H": 0.0, "O": -1.0}
-    )
+    HeadSpec(name=name, level_of_theory=name, reference_energies={"H": 0.0, "O": -1.0})
     for name in ("one", "two")
 )
 SHAPE = PotentialConfig(
@@ -277,7 +275,10 @@ def test_layers_and_patterns_of_the_trunk_can_be_held():
 @pytest.mark.parametrize(
     ("freeze", "message"),
     [
-        (FreezeSettings(layers=3), "more than the potential has; got: 3; wanted: 0 to 2"),
+        (
+            FreezeSettings(layers=3),
+            "than the potential has; got: 3; wanted: 0 to 2",
+        ),
         (FreezeSettings(patterns=("layer.*",)), r"fits no weight.*'layer\.\*'.*layers"),
         (FreezeSettings(patterns=("readouts.*",)), "fits no weight of the trunk"),
     ],
