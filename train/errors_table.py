@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -94,14 +95,19 @@ class ErrorTable:
         """Return the table as aligned plain text with a line of units."""
         head, _, *columns = COLUMNS
         lines = [[head, self.by, *columns], list(COLUMN_UNITS), *self.cells()]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if k < 2 else cell.rjust(width)
-                for k, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        )
+        return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]], n_names: int = 2) -> str:
+    """Return rows of cells as text; the first `n_names` columns are on the left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if k < n_names else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 UNITS = {

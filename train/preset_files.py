@@ -111,14 +111,13 @@ def read_with_preset(
 
 
 def read_and_show(cls: type[T], path: str | Path, preset: str | None = None) -> T:
-    """Return what [`read_with_preset`][] does; show every value if there is a preset.
+    """Return what [`read_with_preset`][] does; show every value and its origin.
 
     Raises:
         ConfigError: see there.
     """
     config, found = read_with_preset(cls, path, preset)
-    if any(one.origin == "preset" for one in found):
-        show_effective(found, f"settings of {path}")
+    show_effective(found, f"settings of {path}")
     return config
 
 

@@ -24,6 +24,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
+from lamplighter.cli_evaluate import evaluate
 from lamplighter.cli_lammps import certify, doctor, lint, lmp, script
 from lamplighter.cli_replay import presets, replay
 from lamplighter.cli_types import Dtype, Json, Output
@@ -43,6 +44,7 @@ app = App(
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative=()),
 )
+app.command(evaluate)
 app.command(validate)
 app.command(replay)
 for _command in (certify, doctor, lint, lmp, presets, script):
@@ -139,28 +141,6 @@ def finetune(config: Path, /, *, preset: str | None = None) -> int:
     from lamplighter import commands
 
     return commands.finetune(config, preset)
-
-
-@app.command
-def evaluate(
-    model: Path,
-    files: list[Path],
-    /,
-    *,
-    head: str | None = None,
-    as_json: Json = False,
-) -> int:
-    """Errors of a potential on labelled files, per head and configuration type.
-
-    Args:
-        model: A potential (safetensors).
-        files: Labelled structures: extended XYZ, plain or compressed with gzip.
-        head: Judge every frame with this head, whatever head the frame names.
-        as_json: Write JSON instead of a table.
-    """
-    from lamplighter import commands
-
-    return commands.evaluate(model, files, head, as_json=as_json)
 
 
 @app.command(name="import")

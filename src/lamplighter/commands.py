@@ -52,18 +52,8 @@ def _trained(result: TrainResult) -> int:
     if result.forgetting is not None:
         info(f"errors of the old heads, before and after: {result.forgetting}")
     info(f"learning curve: {result.learning_curve}")
+    info(f"page: {result.page}")
     info(f"log: {result.log}")
-    return DONE
-
-
-def evaluate(
-    model: Path, files: Sequence[Path], head: str | None, *, as_json: bool
-) -> int:
-    """Show the errors of a potential on labelled files."""
-    from lamplighter import train as room
-
-    errors = room.evaluate(model, files, head=head)
-    info(_json(errors.to_json()) if as_json else errors.text())
     return DONE
 
 

@@ -128,12 +128,9 @@ def numbered_frames(
 def frames_to_judge(
     path: Path, head: str, limits: ReaderLimits, labels: LabelSettings
 ) -> Iterator[Frame]:
-    """Yield frames that are judged, not learnt: any label may be missing.
+    """Yield frames that are judged, not learnt: one label of each is enough.
 
     A frame without an energy has NaN; one without a ``head`` key gets `head`.
-
-    Raises:
-        DataError: the file cannot be read, or a frame that is there is refused.
     """
     plain = labels.is_plain and is_xyz(path)
     for found in read_source(path, 0):
@@ -224,7 +221,8 @@ class _Raw:
     def energy(self) -> float:
         wanted = "the total energy in eV, one number"
         if ENERGY not in self.labels:
-            if self.for_judging is not None:
+            others = FORCES in self.atoms.arrays or STRESS in self.labels
+            if self.for_judging is not None and others:
                 return math.nan
             self.missing(ENERGY, wanted)
         value = self._numbers(ENERGY, self.labels[ENERGY], wanted)

@@ -73,6 +73,11 @@ def scale_of(
 
 
 def _steps(scale: Scale, wanted: int) -> list[float]:
+    found = _multiples(scale, wanted)
+    return found if len(found) > 2 else _multiples(scale, 2 * wanted)
+
+
+def _multiples(scale: Scale, wanted: int) -> list[float]:
     raw = (scale.high - scale.low) / max(wanted, 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)

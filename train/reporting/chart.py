@@ -16,7 +16,7 @@ from html import escape
 from lamplighter.train.reporting.axes import Scale, scale_of, tick_text
 
 WIDTH, HEIGHT = 420.0, 260.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 12.0, 12.0, 40.0
 N_STYLES = 8
 OTHERS = 8
 """The grey of what has no colour of its own; for dots only."""
@@ -104,17 +104,18 @@ def scatter_chart(
     height = top + strip + 8
     parts = [
         _axis_y(y, x0, x1, f"predicted / {unit}", 5),
-        _axis_y(e, x0, x1, "error", 2),
+        _axis_y(e, x0, x1, "error", 3),
         _axis_x(x, e.start, TOP, f"{quantity} / {unit}", grid_to=e.end),
         f'<path class="axis" d="M{x0:.0f} {y.start:.1f}L{x1:.0f} {y.end:.1f}"/>',
     ]
+    few = " few" if len(both) < 800 else ""
     for name, labels, predictions, style in groups:
         dots = "".join(
             _dot(x(r), y(p)) + _dot(x(r), e(p - r))
             for r, p in zip(labels, predictions, strict=True)
         )
         key = escape(name, quote=True)
-        parts.append(f'<path class="dots s{style}" data-kind="{key}" d="{dots}"/>')
+        parts.append(f'<path class="dots s{style}{few}" data-kind="{key}" d="{dots}"/>')
     return _svg(parts, x1 + 14, height, title)
 
 
@@ -186,7 +187,7 @@ def _axis_y(y: Scale, left: float, right: float, label: str, wanted: int) -> str
     for value in y.ticks(wanted):
         place = y(value)
         grid.append(f"M{left:.1f} {place:.1f}H{right:.1f}")
-        names.append(_text(left - 5, place + 4, tick_text(value), "end"))
+        names.append(_text(left - 4, place + 4, tick_text(value), "end"))
     middle = (y.start + y.end) / 2
     return (
         f'<path class="grid" d="{"".join(grid)}"/>{"".join(names)}'

@@ -86,6 +86,7 @@ class LivePage:
             judged: frames by use.
             forgetting: forgetting.json of a post-training.
         """
+        self._records = None  # the log knows more than was told here
         order = [u for u in ("validation", "test", "train") if u in judged]
         content = None
         if forgetting is not None:

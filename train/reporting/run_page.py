@@ -91,7 +91,7 @@ def run_page(
         if state.state == "running" and facts.max_steps
         else None,
         refresh=state.refresh,
-        heads=heads_view(facts, now, kept),
+        heads=heads_view(facts, now, kept, running=state.state == "running"),
         legend=head_legend(facts),
         charts=learning_charts(facts, records, kept),
         forgetting=forgetting_view(facts, validations, kept, state.forgetting),
@@ -155,7 +155,7 @@ def _lines(
     facts: RunFacts, records: Sequence[Record], kept: Record | None, state: RunState
 ) -> list[str]:
     lines = []
-    seconds = float(records[-1].get("seconds") or 0.0) if records else 0.0
+    seconds = max((float(r.get("seconds") or 0.0) for r in records[-9:]), default=0.0)
     times = f"{duration(seconds)} so far" if state.state == "running" else ""
     left = remaining(facts, records)
     if state.state == "running" and left is not None:

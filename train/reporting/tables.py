@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lamplighter.train.errors_table import COLUMN_UNITS, COLUMNS, ErrorRow, ErrorTable
-from lamplighter.train.reporting.facts import RunFacts
+from lamplighter.train.reporting.facts import HeadFacts, RunFacts
 
 Table = dict[str, Any]
 """``columns`` (``text``, ``unit``), ``rows`` of cells (``text``, ``mark``), ``note``,
@@ -75,58 +75,64 @@ def error_view(found: ErrorTable) -> Table:
 
 
 def heads_view(
-    facts: RunFacts, now: Mapping[str, Any] | None, best: Mapping[str, Any] | None
+    facts: RunFacts,
+    now: Mapping[str, Any] | None,
+    best: Mapping[str, Any] | None,
+    *,
+    running: bool,
 ) -> Table:
-    """Return the heads with their frames and their validation errors, now and best.
+    """Return the heads with their frames and their validation errors, now and kept.
 
     Args:
         facts: heads and limits.
         now: the last validation record, or None before the first.
-        best: the record of the weights that would be kept.
+        best: the record of the weights that are kept, or would be now.
+        running: the drift is that of the weights now, not of those that are kept.
     """
+    guarded = any(h.energy_limit is not None for h in facts.heads)
     rows: list[list[str | tuple[str, str]]] = []
     for head in facts.heads:
         here = (now or {}).get("heads", {}).get(head.name, {})
         kept = (best or {}).get("heads", {}).get(head.name, {})
-        beyond = _beyond(here, head.force_limit, head.energy_limit)
-        state = "" if head.force_limit is None and head.energy_limit is None else "kept"
-        rows.append(
-            [
-                head.name,
-                head.level,
-                head.role,
-                f"{head.n_train}",
-                f"{head.n_validation}",
-                _number(here.get("force_percent"), 2),
-                _number(kept.get("force_percent"), 2),
-                _number(head.force_limit, 2),
-                _number(here.get("energy_rmse"), 2),
-                _number(kept.get("energy_rmse"), 2),
-                _number(head.energy_limit, 2),
-                ("beyond limit", "bad") if beyond else (state and "inside", "good"),
-            ]
-        )
-    columns = [
-        *(("head", ""), ("level of theory", ""), ("role", "")),
-        *(("train", "frames"), ("validation", "frames")),
-        *(("F now", "%"), ("F best", "%"), ("F limit", "%")),
-        *(("E now", "meV/atom"), ("E best", "meV/atom"), ("E limit", "meV/atom")),
-        ("drift", ""),
-    ]
+        cells: list[str | tuple[str, str]] = [
+            head.name,
+            head.level,
+            head.role,
+            f"{head.n_train}",
+            f"{head.n_validation}",
+        ]
+        for key, limit in _limits(head).items():
+            cells += [_number(here.get(key), 2), _number(kept.get(key), 2)]
+            cells += [_number(limit, 2)] if guarded else []
+        rows.append([*cells, *([_drift(head, here if running else kept)] * guarded)])
+    last = "now" if running else "last"
+    columns = [("head", ""), ("level of theory", ""), ("role", "")]
+    columns += [("train", "frames"), ("validation", "frames")]
+    for text, unit in (("F", "%"), ("E", "meV/atom")):
+        columns += [(f"{text} {last}", unit), (f"{text} kept", unit)]
+        columns += [(f"{text} limit", unit)] if guarded else []
     return table(
-        columns,
+        [*columns, *([("drift", "")] * guarded)],
         rows,
         n_names=3,
         note="Validation errors of the averaged weights: force RMSE in percent of the "
-        "RMS force, energy RMSE per atom. Best: the weights that are kept.",
+        "RMS force, energy RMSE per atom. Kept: the weights that the rule of the "
+        "selection keeps.",
     )
 
 
-def _beyond(
-    row: Mapping[str, Any], force_limit: float | None, energy_limit: float | None
-) -> bool:
-    pairs = ((row.get("force_percent"), force_limit), (row.get("energy_rmse"), energy_limit))  # fmt: skip # noqa: E501
-    return any(v is not None and limit is not None and v > limit for v, limit in pairs)
+def _limits(head: HeadFacts) -> dict[str, float | None]:
+    return {"force_percent": head.force_limit, "energy_rmse": head.energy_limit}
+
+
+def _drift(head: HeadFacts, row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return whether a head is inside its limits, if it has any."""
+    limits = {key: v for key, v in _limits(head).items() if v is not None}
+    if not limits or not row:
+        return ("", "")
+    known = {key: row.get(key) for key in limits}
+    beyond = any(v is not None and v > limits[key] for key, v in known.items())
+    return ("beyond limit", "bad") if beyond else ("inside", "good")
 
 
 def comparison_view(

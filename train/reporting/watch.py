@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lamplighter.console import info
 from lamplighter.train.evaluation import Residual
 from lamplighter.train.finetune_config import NewHead
@@ -74,14 +72,6 @@ def watched(
         stack.enter_context(page.watch())
         lines = ValidationLines([h.name for h in facts.heads])
         yield Watch(observers=[lines, page, *trackers], page=page)
-
-
-def announce_config(config: Mapping[str, Any]) -> None:
-    """Print every setting, defaults included."""
-    info("effective configuration, which config.json in the output folder keeps:")
-    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-    for line in text.splitlines():
-        info(f"  {line}")
 
 
 def run_facts(job: Job, data: PreparedData, config: Mapping[str, Any]) -> RunFacts:
