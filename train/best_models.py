@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lamplighter.model import Potential, save_potential
+from lamplighter.train.lora import merged
 
 Kept = list[list[float]]
 """Rows of score and step."""
@@ -40,7 +41,8 @@ def keep_best(
     """
     known = math.isfinite(score)
     path = folder / f"best-{step}.safetensors"
-    save_potential(potential, path, {"step": step, "score": score if known else None})
+    note = {"step": step, "score": score if known else None}
+    save_potential(merged(potential), path, note)
     rows = [list(row) for row in kept if int(row[1]) != step]
     rows.append([score if known else -float(step), step])
     rows.sort(key=lambda row: row[0])

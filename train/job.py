@@ -19,6 +19,7 @@ from lamplighter.train.config import (
 from lamplighter.train.data.dataset import Item
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.sampler import FrameCost, FrameCosts
+from lamplighter.train.selection import check_patterns, head_weight
 
 
 class Guard(Protocol):
@@ -88,6 +89,8 @@ class Job:
 
     def counts(self, head: str) -> bool:
         """Whether a head takes part in the choice of the weights."""
+        if self.run.selection_heads:
+            return head_weight(head, self.run) > 0
         return not self.scored or head in self.scored
 
     def check_selection(self) -> None:
@@ -96,6 +99,7 @@ class Job:
         Raises:
             ConfigError: as above.
         """
+        check_patterns(self.run, {item.frame.head for item in self.validation})
         judged = any(self.counts(item.frame.head) for item in self.validation)
         if not judged and self.run.selection != "last":
             raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lamplighter.train.setting_check import check
@@ -42,7 +42,7 @@ class RunSettings:
     """How long, how often, on what.
 
     Attributes:
-        max_steps: optimiser steps of the whole run.
+        max_steps: optimiser steps of the whole run; 0 judges and saves the start.
         max_minutes: stop after this time, over all restarts; 0 means no limit.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
@@ -61,6 +61,10 @@ class RunSettings:
             half (force RMSE / RMS force / `force_target` + energy RMSE per atom /
             `energy_target`); "worst" takes the worst head instead of the mean; "last"
             keeps the last weights.
+        selection_heads: weights of the heads in the mean, or factors on their scores
+            for "worst", by pattern of their names; the first that fits counts, and a
+            head that none fits does not. Empty: all heads alike; in a post-training
+            those that are added. ``{"*": 1}`` is all heads.
         force_target: force error that counts as 1, fraction of the head's RMS force.
         energy_target: energy error that counts as 1, eV/atom.
         logging: also write for "tensorboard" or "wandb", which are extras.
@@ -79,13 +83,17 @@ class RunSettings:
     threads: int = 0
     device: str = "cpu"
     selection: Literal["mean", "worst", "last"] = "mean"
+    selection_heads: dict[str, float] = field(default_factory=dict)
     force_target: float = 0.05
     energy_target: float = 0.005
     logging: tuple[Literal["tensorboard", "wandb"], ...] = ()
     wandb_online: bool = False
 
     def __post_init__(self) -> None:
-        names = ("max_steps", "validate_every", "checkpoint_every")
+        check(self.max_steps >= 0, "run: max_steps", self.max_steps, "at least 0")
+        for pattern, weight in self.selection_heads.items():
+            check(weight > 0, f"run: selection_heads: {pattern}", weight, "more than 0")
+        names = ("validate_every", "checkpoint_every")
         for name in (*names, "keep_checkpoints", "accumulate"):
             value = getattr(self, name)
             check(value > 0, f"run: {name}", value, "at least 1")

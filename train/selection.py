@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.train.config import RunSettings
 from lamplighter.train.errors_table import ErrorRow
 
@@ -20,9 +22,44 @@ def head_score(row: ErrorRow, settings: RunSettings) -> float:
     return 0.5 * (energy + 0.01 * row.force_percent / settings.force_target)
 
 
+def head_weight(head: str, settings: RunSettings) -> float:
+    """Return what a head counts: that of the first pattern that fits; 0 if none does.
+
+    Without patterns every head counts 1.
+    """
+    patterns = settings.selection_heads
+    if not patterns:
+        return 1.0
+    return next((w for p, w in patterns.items() if fnmatchcase(head, p)), 0.0)
+
+
+def check_patterns(settings: RunSettings, heads: Collection[str]) -> None:
+    """Refuse a pattern of `selection_heads` that fits no head with validation frames.
+
+    Raises:
+        ConfigError: as above.
+    """
+    for pattern in settings.selection_heads:
+        if not any(fnmatchcase(head, pattern) for head in heads):
+            raise ConfigError(
+                explain(
+                    "run.selection_heads names a head that is not validated",
+                    got=repr(pattern),
+                    wanted=f"patterns that fit among {', '.join(sorted(heads))}",
+                )
+            )
+
+
 def total_score(rows: Mapping[str, ErrorRow], settings: RunSettings) -> float:
-    """Return the mean over the heads, or the worst, as `settings.selection` says."""
-    scores = [head_score(row, settings) for row in rows.values()]
+    """Return the mean over the heads, or the worst, as `settings.selection` says.
+
+    Heads count by [`head_weight`][]: as weights in the mean, as factors for the worst.
+    """
+    weighted = [
+        (head_weight(head, settings), head_score(row, settings))
+        for head, row in rows.items()
+    ]
     if settings.selection == "worst":
-        return max(scores)
-    return sum(scores) / len(scores)
+        return max(weight * score for weight, score in weighted)
+    total = sum(weight for weight, _ in weighted)
+    return sum(weight * score for weight, score in weighted) / total

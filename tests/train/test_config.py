@@ -97,12 +97,3 @@ def test_fractions_must_leave_something_to_train_on():
 def test_decay_must_be_below_one():
     with pytest.raises(ConfigError, match="ema_decay"):
         OptimizerSettings(ema_decay=1.0)
-
-
-def test_presets_are_complete(root):
-    presets = sorted((root / "train" / "presets").glob("*.yaml"))
-    kinds = {"base.yaml": TrainConfig, "replay.yaml": FinetuneConfig}
-    assert [p.name for p in presets] == sorted(kinds)
-    for path in presets:
-        config = read_yaml(kinds[path.name], path)
-        assert config.heads
