@@ -10,12 +10,12 @@ the old heads share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lamplighter.model import Potential
+from lamplighter.model.readout import LinearReadout
 from lamplighter.train.data.dataset import Item, make_batch
 
 ENERGY_NOISE = 0.005
@@ -29,7 +29,8 @@ def fit_first_readout(potential: Potential, items: Sequence[Item], head: str) ->
 
     Minimises ``sum_f (x_f . dw - y_f)^2 / ENERGY_NOISE^2 + dw^2 / WEIGHT_CHANGE^2``,
     with ``y_f`` the energy error per atom and ``x_f`` its derivative by the weights of
-    the head's first readout, in which the energy is linear. Nothing else is touched.
+    the head's first readout, in which the energy is linear. Nothing else is touched;
+    nothing at all where the first layer has no linear readout.
 
     Args:
         potential: changed in place.
@@ -37,8 +38,10 @@ def fit_first_readout(potential: Potential, items: Sequence[Item], head: str) ->
         head: name of the head.
     """
     column = potential.config.head_index(head)
-    readout = potential.readouts[0].requires_grad_(requires_grad=True)
-    weight = cast("nn.Parameter", readout.weight)
+    readout = potential.readouts[0]
+    if not isinstance(readout, LinearReadout):
+        return
+    weight = readout.weight.requires_grad_()
     rows, errors = [], []
     for item in items:
         if item.frame.n_atoms > 1:
@@ -58,7 +61,7 @@ def fit_first_readout(potential: Potential, items: Sequence[Item], head: str) ->
 
 
 def _energy_and_slope(
-    potential: Potential, item: Item, weight: nn.Parameter
+    potential: Potential, item: Item, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Derivative of the energy per atom by `weight`, and the energy missing to it."""
     batch = make_batch([item])

@@ -97,8 +97,9 @@ def drift_verdict(
     force = None
     if after.force_percent is not None and before.force_percent is not None:
         force = after.force_percent - before.force_percent
-    beyond = energy > 1e3 * settings.energy_drift_limit + share * before.energy_rmse
+    allowed = 1e3 * settings.energy_drift_limit + share * before.energy_rmse
+    beyond = not energy <= allowed  # so that a NaN is beyond
     if force is not None and before.force_percent is not None:
         allowed = 100.0 * settings.drift_limit + share * before.force_percent
-        beyond = beyond or force > allowed
+        beyond = beyond or not force <= allowed
     return {"force_percent": force, "energy_rmse": energy, "beyond": beyond}

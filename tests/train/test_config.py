@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lamplighter.errors import ConfigError
-from lamplighter.train import FinetuneConfig, TrainConfig
+from lamplighter.train import TrainConfig
 from lamplighter.train.config import HeadData, OptimizerSettings, SplitSettings
 from lamplighter.train.yaml_config import read_yaml, to_mapping
 
