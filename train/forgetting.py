@@ -14,6 +14,7 @@ from lamplighter.train.job import Outcome
 from lamplighter.train.prepare import PreparedData
 from lamplighter.train.replay import DriftGuard, drift_verdict
 from lamplighter.train.run_log import RunLog, read_log
+from lamplighter.train.unlabelled_drift import unlabelled_drift
 from lamplighter.train.yaml_config import to_mapping
 
 
@@ -87,6 +88,7 @@ def forgetting(
         "limits": to_mapping(config.replay),
         "heads": heads,
         "unguarded_heads": unguarded,
+        "without_labels": unlabelled_drift(base, tuned, held_out),
         "run": dict(run),
     }
 

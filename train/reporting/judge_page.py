@@ -103,8 +103,11 @@ def _page(
         "Versions": versions(),
         "Machine": machine(),
     }
+    names = ", ".join(first.files)
+    if len(first.files) != 1:
+        names = f"{len(first.files)} files" if names else "labelled frames"
     return Page(
-        title=f"{first.model} on {', '.join(first.files) or 'labelled frames'}",
+        title=f"{first.model} on {names}",
         headline=f"{len(first.found)} frames, {judged}.",
         lines=[f"Labels left out where they are missing: {lacking}."]
         if lacking

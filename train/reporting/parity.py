@@ -160,13 +160,8 @@ def _points(found: Sequence[Residual], number: int) -> tuple[Floats, Floats]:
             labels.append(frame.forces.ravel())
             predictions.append(said.forces.ravel())
         elif number == 2 and frame.stress is not None and said.stress is not None:
-            labels.append(GPA_PER_EV_A3 * _upper(frame.stress))
-            predictions.append(GPA_PER_EV_A3 * _upper(said.stress))
+            labels.append(GPA_PER_EV_A3 * frame.stress.ravel())
+            predictions.append(GPA_PER_EV_A3 * said.stress.ravel())
     if not labels:
         return np.empty(0), np.empty(0)
     return np.concatenate(labels), np.concatenate(predictions)
-
-
-def _upper(stress: Floats) -> Floats:
-    """Return the six different components of a stress."""
-    return np.asarray(stress[np.triu_indices(3)], dtype=float)
