@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lamplighter.console import info
 from lamplighter.files import sha256_file
 from lamplighter.model import Potential, load_potential
+from lamplighter.train.config import HeadData
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.evaluation import by_head, residuals, table_of
 from lamplighter.train.finetune_config import FinetuneConfig
@@ -20,14 +22,17 @@ from lamplighter.train.finetune_heads import (
     training_items,
 )
 from lamplighter.train.forgetting import forgetting, roll_back
-from lamplighter.train.job import Job, NoGuard
+from lamplighter.train.heads import FittedHead
+from lamplighter.train.job import Job, NoGuard, Outcome
 from lamplighter.train.loop import Trainer
 from lamplighter.train.lora import merged
 from lamplighter.train.new_heads import add_heads
 from lamplighter.train.prepare import PreparedData, prepare, resolve
+from lamplighter.train.ranks import Ranks, join_ranks
 from lamplighter.train.replay import DriftGuard, replay_quotas
 from lamplighter.train.replay_data import choose_replay, replay_heads, write_reports
-from lamplighter.train.reporting.watch import watched
+from lamplighter.train.replay_report import Relevance
+from lamplighter.train.reporting.watch import Watch, watched
 from lamplighter.train.results import TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.trainable import apply_plan, plan_weights
@@ -62,13 +67,59 @@ def finetune(config: FinetuneConfig) -> TrainResult:
         TrainingDivergedError: the loss is not finite.
     """
     set_threads(config.run)
-    base_path = resolve(config.base)
-    base = load_potential(
-        base_path, dtype=config.run.compute_dtype, device=config.run.device
-    )
-    check_heads_of_base(config, base)
-    config.output.mkdir(parents=True, exist_ok=True)
-    old_heads = replay_heads(config, base_path)
+    with join_ranks(config.run.device) as ranks:
+        return _finetune(config, ranks)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What a run starts from: the same in every process."""
+
+    base: Potential
+    data: PreparedData
+    reports: tuple[Relevance, ...]
+    fitted: tuple[FittedHead, ...]
+    potential: Potential
+    guard: DriftGuard
+
+
+def _finetune(config: FinetuneConfig, ranks: Ranks) -> TrainResult:
+    """Post-train as one of the processes of a run; process 0 writes the files."""
+    plain, base_path = to_mapping(config), resolve(config.base)
+    own = dataclasses.replace(config.run, device=ranks.device)
+    with ranks.together("preparing the heads"):
+        base = load_potential(base_path, dtype=own.compute_dtype, device=ranks.device)
+        check_heads_of_base(config, base)
+
+    def label() -> tuple[HeadData, ...]:
+        config.output.mkdir(parents=True, exist_ok=True)
+        return replay_heads(config, base_path)
+
+    old_heads = ranks.from_main(label)
+    with ranks.together("preparing the heads"):
+        own_config = dataclasses.replace(config, run=own)
+        start = _start(own_config, base, old_heads)
+        base_sha256 = sha256_file(base_path)
+        job = _job(own_config, start, base_sha256)
+
+    def begin() -> None:
+        write_reports(start.reports, config.output)
+        write_json(config.output / "config.json", plain)
+
+    ranks.from_main(begin)
+    watching = watched(job, start.data, plain, main=ranks.is_main)
+    with watching as watch, stop_on_signals() as stop:
+        outcome = Trainer(job, watch.observers, ranks).run(stop)
+    provenance = plain | {"base_sha256": base_sha256}
+    result = ranks.from_main(lambda: _write(config, start, outcome, provenance, watch))
+    info(f"wrote {result.model} (ended by {result.reason})")
+    return result
+
+
+def _start(
+    config: FinetuneConfig, base: Potential, old_heads: Sequence[HeadData]
+) -> _Start:
+    """Return the enlarged potential, its data, and what guards its old heads."""
     everything = prepare((*config.heads, *old_heads), config.split, config.limits)
     check_elements(everything, base)
     data, reports = choose_replay(everything, config, base)
@@ -80,29 +131,39 @@ def finetune(config: FinetuneConfig) -> TrainResult:
     announce(config.run, data, potential)
     moving = apply_plan(potential, plan_weights(config, potential), config)
     info(f"method {config.method}: {moving.moving} of {moving.weights} weights move")
-    write_reports(reports, config.output)
-    write_json(config.output / "config.json", to_mapping(config))
-    guard = DriftGuard(_errors_before(base, data), config.replay)
-    base_sha256 = sha256_file(base_path)
-    job = _job(config, data, potential, guard, base_sha256)
-    watching = watched(job, data, to_mapping(config))
-    with watching as watch, stop_on_signals() as stop:
-        outcome = Trainer(job, watch.observers).run(stop)
+    return _Start(
+        base=base,
+        data=data,
+        reports=tuple(reports),
+        fitted=tuple(fitted),
+        potential=potential,
+        guard=DriftGuard(_errors_before(base, data), config.replay),
+    )
+
+
+def _write(
+    config: FinetuneConfig,
+    start: _Start,
+    outcome: Outcome,
+    provenance: Mapping[str, Any],
+    watch: Watch,
+) -> TrainResult:
+    """Judge what the old heads have forgotten, and write all files."""
     outcome = dataclasses.replace(outcome, potential=merged(outcome.potential))
     report = config.output / "forgetting.json"
-    run = roll_back(outcome, guard)
-    write_json(report, forgetting(config, base, outcome.potential, data, run))
-    result = write_results(
+    run = roll_back(outcome, start.guard)
+    write_json(
+        report, forgetting(config, start.base, outcome.potential, start.data, run)
+    )
+    return write_results(
         outcome,
-        data,
+        start.data,
         output=config.output,
-        config=to_mapping(config) | {"base_sha256": base_sha256},
-        references=reference_record(fitted),
+        config=provenance,
+        references=reference_record(start.fitted),
         forgetting=report,
         watch=watch,
     )
-    info(f"wrote {result.model} (ended by {result.reason})")
-    return result
 
 
 def _errors_before(base: Potential, data: PreparedData) -> Mapping[str, ErrorRow]:
@@ -111,13 +172,8 @@ def _errors_before(base: Potential, data: PreparedData) -> Mapping[str, ErrorRow
     return by_head(table_of(residuals(base, old)))
 
 
-def _job(
-    config: FinetuneConfig,
-    data: PreparedData,
-    potential: Potential,
-    guard: DriftGuard,
-    base_sha256: str,
-) -> Job:
+def _job(config: FinetuneConfig, start: _Start, base_sha256: str) -> Job:
+    data, potential = start.data, start.potential
     counts = {h.head.name: len(h.train) for h in data.heads}
     quotas = replay_quotas(config, counts, config.sampling)
     train = [f for f in data.frames("train") if f.head in quotas]
@@ -134,7 +190,7 @@ def _job(
         fingerprint=fingerprint(
             to_mapping(config), {**data.hashes, "base": base_sha256}
         ),
-        guard=guard if config.replay.guard else NoGuard(),
+        guard=start.guard if config.replay.guard else NoGuard(),
         scored=frozenset(h.name for h in config.heads),
         label="post-training",
     )

@@ -13,7 +13,13 @@ from lamplighter.console import progress
 from lamplighter.errors import explain
 from lamplighter.model import Potential
 from lamplighter.train.best_models import keep_best
-from lamplighter.train.checkpoint import load_newest, remove_leftovers, save_checkpoint
+from lamplighter.train.checkpoint import (
+    load_newest,
+    pack_module,
+    remove_leftovers,
+    save_checkpoint,
+    unpack_module,
+)
 from lamplighter.train.dealing import deal_parts
 from lamplighter.train.evaluation import by_head, table_of
 from lamplighter.train.job import Job, Outcome, State
@@ -67,6 +73,9 @@ class Trainer:
         self.ranks = ranks or Ranks(job.run.device)
         self.state = State()
         self.plateau = Plateau()
+        # Started alike by each process; alike to the last bit from here on.
+        start = self.ranks.from_main(lambda: pack_module("start", job.potential))
+        unpack_module("start", job.potential, start)
         mixed = job.run.dtype == "mixed"
         self.stepper = Stepper(
             job.potential, job.loss, job.optimizer, mixed=mixed, ranks=self.ranks

@@ -79,3 +79,11 @@ class Troubled:
         if self.trouble == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return dataclasses.replace(item, energy=item.energy * float("nan"))
+
+
+def run_steps(config: TrainConfig) -> None:
+    """Train in a process of its own, and write nothing but what the loop writes."""
+    torch.set_num_threads(1)
+    data = prepare(config.heads, config.split, config.limits)
+    config.output.mkdir(exist_ok=True)
+    Trainer(build_job(config, data)[0]).run(StopFlag())
