@@ -14,9 +14,13 @@ import torch
 from torch import Tensor
 
 from lamplighter.errors import ConfigError, explain
+from lamplighter.model.dispersion import D3Rule
 from lamplighter.model.heads import HeadSpec
 from lamplighter.model.potential import Potential
 from lamplighter.model.reference_bias import ReferenceBias
+
+DESCRIPTIVE = ("level_of_theory", "dispersion", "licence", "source", "learnt")
+"""What a head says about itself without any effect on its energies."""
 
 
 def belongs_to_heads(name: str) -> bool:
@@ -138,6 +142,36 @@ def rename_heads(potential: Potential, names: Mapping[str, str]) -> Potential:
         dataclasses.replace(spec, name=names.get(spec.name, spec.name))
         for spec in fold_reference_bias(potential).config.heads
     ]
+    return _rebuilt(potential, specs, range(len(specs)))
+
+
+def describe_head(potential: Potential, head: str, **facts: object) -> Potential:
+    """Return a potential in which some facts about a head are other ones.
+
+    Args:
+        potential: stays as it is.
+        head: the head.
+        facts: fields of [`HeadSpec`][lamplighter.model.HeadSpec] that say where a head
+            comes from: `level_of_theory`, `dispersion`, `licence`, `source`, `learnt`.
+
+    Raises:
+        ConfigError: an unknown head, fact or rule of dispersion, or a fact that would
+            change energies.
+    """
+    row = potential.config.head_index(head)
+    unknown = sorted(set(facts) - set(DESCRIPTIVE))
+    if unknown:
+        raise ConfigError(
+            explain(
+                f"not a description of head {head!r}",
+                got=", ".join(unknown),
+                wanted="some of " + ", ".join(DESCRIPTIVE),
+            )
+        )
+    if facts.get("dispersion", "none") not in ("none", "included", "unknown"):
+        D3Rule.parse(str(facts["dispersion"]))
+    specs = list(fold_reference_bias(potential).config.heads)
+    specs[row] = dataclasses.replace(specs[row], **facts)  # type: ignore[arg-type]
     return _rebuilt(potential, specs, range(len(specs)))
 
 

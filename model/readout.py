@@ -1,4 +1,8 @@
-"""From node features to one energy per atom and head, equation (15)."""
+"""From node features to one energy per atom and head, equation (15).
+
+Every head is computed by itself: how many heads a potential has, and in which order,
+changes no bit of the energies and forces of another one.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +39,9 @@ class LinearReadout(nn.Module):
             scalars: ``[n_own, channels]``.
             heads: ``[n_own]``, head of each atom's structure.
         """
-        columns = scalars @ self.weight.T / math.sqrt(self.weight.shape[1])
-        return columns.gather(1, heads[:, None])[:, 0]
+        own = self.weight.index_select(0, heads)
+        # the order of a sum follows the layout of its terms
+        return (scalars.contiguous() * own).sum(dim=1) / math.sqrt(self.weight.shape[1])
 
 
 class NonLinearReadout(nn.Module):
@@ -56,17 +61,15 @@ class NonLinearReadout(nn.Module):
     def forward(self, scalars: Tensor, heads: Tensor) -> Tensor:
         """Return ``[n_own]``; see [`LinearReadout.forward`][]."""
         units = self.hidden_units(scalars)
-        columns = torch.einsum(
-            "nhu,hu->nh", units, self.second / math.sqrt(self.second.shape[1])
-        )
+        columns = (units * self.second).sum(dim=2) / math.sqrt(self.second.shape[1])
         return columns.gather(1, heads[:, None])[:, 0]
 
     def hidden_units(self, scalars: Tensor) -> Tensor:
         """Return the active hidden units of all heads, ``[n_own, n_heads, hidden]``."""
-        n_heads, channels, hidden = self.first.shape
-        weight = self.first.transpose(0, 1).reshape(channels, n_heads * hidden)
-        units = self.function(scalars @ weight / math.sqrt(channels))
-        return self.factor * units.reshape(len(scalars), n_heads, hidden)
+        rows = scalars.contiguous()
+        each = [rows @ weight for weight in self.first.unbind(0)]
+        units = torch.stack(each, dim=1) / math.sqrt(self.first.shape[1])
+        return self.factor * self.function(units)
 
 
 class BiasedReadout(NonLinearReadout):
@@ -82,9 +85,10 @@ class BiasedReadout(NonLinearReadout):
     def hidden_units(self, scalars: Tensor) -> Tensor:
         """Return the active units of the second hidden layer."""
         first = super().hidden_units(scalars)
-        weight = self.middle / math.sqrt(self.middle.shape[1])
-        units = torch.einsum("nhu,huv->nhv", first, weight) + self.middle_bias
-        return self.factor * self.function(units)
+        pairs = zip(first.unbind(1), self.middle.unbind(0), strict=True)
+        each = [units @ weight for units, weight in pairs]
+        units = torch.stack(each, dim=1) / math.sqrt(self.middle.shape[1])
+        return self.factor * self.function(units + self.middle_bias)
 
     def forward(self, scalars: Tensor, heads: Tensor) -> Tensor:
         """Return ``[n_own]``; see [`LinearReadout.forward`][]."""

@@ -25,6 +25,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
 from lamplighter.cli_evaluate import evaluate
+from lamplighter.cli_heads import heads
 from lamplighter.cli_lammps import certify, doctor, lint, lmp, script
 from lamplighter.cli_replay import presets, replay
 from lamplighter.cli_types import Dtype, Json, Output
@@ -46,6 +47,7 @@ app = App(
 )
 app.command(evaluate)
 app.command(validate)
+app.command(heads)
 app.command(replay)
 for _command in (certify, doctor, lint, lmp, presets, script):
     app.command(_command)
