@@ -11,11 +11,21 @@ from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import sha256_file
 from lamplighter.resources import base_model, dataset
 from lamplighter.train.config import HeadData, SplitSettings
+from lamplighter.train.data.cache import CachedFrames
+from lamplighter.train.data.cached_heads import (
+    JUDGED_FRAMES,
+    CachedSplit,
+    check_apart,
+    check_unique,
+    open_for_head,
+    split_cached,
+)
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.limits import ReaderLimits
 from lamplighter.train.data.reader import read_frames
-from lamplighter.train.data.sources import expand_files
+from lamplighter.train.data.sources import expand_files, is_cache
 from lamplighter.train.data.split import Split, split_frames
+from lamplighter.train.data.streaming import JoinedFrames, parts_of, sampled
 from lamplighter.train.finetune_config import NewHead
 
 
@@ -25,13 +35,13 @@ class HeadFrames:
 
     Attributes:
         head: settings.
-        train: frames to learn from.
+        train: frames to learn from; those of caches are read when they are asked for.
         validation: frames that choose the weights.
         test: frames that are only judged at the end.
     """
 
     head: HeadData
-    train: tuple[Frame, ...]
+    train: Sequence[Frame]
     validation: tuple[Frame, ...]
     test: tuple[Frame, ...]
 
@@ -48,9 +58,13 @@ class PreparedData:
     heads: tuple[HeadFrames, ...]
     hashes: Mapping[str, str]
 
-    def frames(self, use: str) -> list[Frame]:
+    def frames(self, use: str) -> Sequence[Frame]:
         """Return the frames of all heads for "train", "validation" or "test"."""
-        return [f for head in self.heads for f in getattr(head, use)]
+        return JoinedFrames([p for h in self.heads for p in parts_of(getattr(h, use))])
+
+    def judged(self, use: str) -> list[Frame]:
+        """Return the frames of all heads for a use, of each cache a part."""
+        return sampled(self.frames(use), JUDGED_FRAMES)
 
 
 def resolve(path: Path) -> Path:
@@ -83,10 +97,13 @@ def prepare(
         ConfigError: an unknown data set, or a head that nothing is left to train on.
     """
     reader = _Reader(limits)
-    files = {
-        head.name: _without_excluded(head, reader.read(head, head.files))
-        for head in heads
-    }
+    files: dict[str, list[Frame]] = {}
+    cached: dict[str, list[CachedSplit]] = {}
+    for head in heads:
+        files[head.name], found = reader.read_all(head)
+        whole = SplitSettings(validation_fraction=0)
+        own = whole if head.validation_files else split
+        cached[head.name] = [split_cached(frames, own) for frames in found]
     shared = [h for h in heads if not h.validation_files]
     parts = _split(shared, files, split)
     result = []
@@ -99,11 +116,15 @@ def prepare(
             train = _of(head, parts.train)
             validation = _of(head, parts.validation)
             test = [*test, *_of(head, parts.test)]
-        _check_apart(head, train, validation, test)
+        for part in cached[head.name]:
+            validation += part.validation
+            test += part.test
+        streamed = [part.train for part in cached[head.name]]
+        _check_apart(head, train, streamed, [*validation, *test])
         result.append(
             HeadFrames(
                 head=head,
-                train=tuple(train),
+                train=JoinedFrames([train, *streamed]) if streamed else tuple(train),
                 validation=tuple(validation),
                 test=tuple(test),
             )
@@ -118,9 +139,25 @@ class _Reader:
         self._limits = limits
         self.hashes: dict[str, str] = {}
 
+    def read_all(self, head: HeadData) -> tuple[list[Frame], list[CachedFrames]]:
+        """The frames of the files, and of the caches, that a head is trained on."""
+        paths = expand_files(map(resolve, head.files))
+        frames = self.read(head, [path for path in paths if not is_cache(path)])
+        cached = [open_for_head(path, head) for path in paths if is_cache(path)]
+        for part in cached:
+            name = f"{head.name}: {part.cache.folder.name}"
+            self.hashes[name] = part.cache.index["fingerprint"]
+        if cached:
+            check_unique(head, [frames, *cached])
+            return _kept(frames, head), cached
+        return _without_excluded(head, frames), cached
+
     def read(self, head: HeadData, files: Sequence[Path]) -> list[Frame]:
-        frames = []
+        frames: list[Frame] = []
         for path in expand_files(map(resolve, files)):
+            if is_cache(path):
+                frames += open_for_head(path, head).sample(JUDGED_FRAMES)
+                continue
             frames += read_frames(
                 path,
                 head.name,
@@ -169,6 +206,10 @@ def _without_excluded(head: HeadData, frames: list[Frame]) -> list[Frame]:
                     wanted="patterns that fit among " + ", ".join(sorted(kinds)),
                 )
             )
+    return _kept(frames, head)
+
+
+def _kept(frames: list[Frame], head: HeadData) -> list[Frame]:
     return [
         frame
         for frame in frames
@@ -194,18 +235,19 @@ def _check_unique(head: HeadData, frames: Sequence[Frame]) -> None:
 def _check_apart(
     head: HeadData,
     train: Sequence[Frame],
-    validation: Sequence[Frame],
-    test: Sequence[Frame],
+    streamed: Sequence[CachedFrames],
+    held_out: Sequence[Frame],
 ) -> None:
     learnt = {f.uid: f for f in train}
-    if not learnt:
+    if not learnt and not any(len(part) for part in streamed):
         raise ConfigError(
             explain(
                 f"head {head.name!r} has nothing to train on",
                 fix="lower split.validation_fraction or add files",
             )
         )
-    for frame in (*validation, *test):
+    check_apart(head, streamed, held_out)
+    for frame in held_out:
         if frame.uid in learnt:
             raise DataError(
                 explain(

@@ -113,7 +113,7 @@ def judged_splits(
     potential: Potential, data: PreparedData
 ) -> dict[str, list[Residual]]:
     """Return predicted minus labelled for every split that has frames."""
-    frames = {use: data.frames(use) for use in USES}
+    frames = {use: data.judged(use) for use in USES}
     return {use: residuals(potential, group) for use, group in frames.items() if group}
 
 

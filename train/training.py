@@ -16,15 +16,20 @@ from lamplighter.console import info, table
 from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import Potential, PotentialConfig, torch_dtype
 from lamplighter.train.config import ModelSettings, RunSettings, TrainConfig
-from lamplighter.train.data.dataset import Item, make_items
-from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.dataset import Item, ItemMaker, make_items
+from lamplighter.train.data.streaming import (
+    StreamedItems,
+    elements_of,
+    sampled,
+    without_isolated_atoms,
+)
 from lamplighter.train.heads import FittedHead, fit_heads, train_reference_bias
 from lamplighter.train.job import Job
 from lamplighter.train.loop import Trainer
 from lamplighter.train.prepare import PreparedData, prepare
 from lamplighter.train.ranks import Ranks, join_ranks
 from lamplighter.train.reporting.watch import watched
-from lamplighter.train.results import TrainResult, write_json, write_results
+from lamplighter.train.results import USES, TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.yaml_config import read_yaml, to_mapping
 
@@ -34,6 +39,8 @@ FREE_TO_CHANGE = (
     *("logging", "wandb_online"),
 )
 """Settings of `RunSettings` that may differ when a run is resumed."""
+FIT_FRAMES = 20_000
+"""Frames of each cache that E0 and scale of a head are fitted to."""
 
 
 def run_train(config_path: str | os.PathLike[str]) -> TrainResult:
@@ -92,12 +99,16 @@ def _train(config: TrainConfig, ranks: Ranks) -> TrainResult:
 
 def build_job(config: TrainConfig, data: PreparedData) -> tuple[Job, dict[str, Any]]:
     """Return the run that `config` describes, and the E0 of its heads as a record."""
-    fitted = fit_heads(config.heads, {h.head.name: h.train for h in data.heads})
+    fitted = fit_heads(
+        config.heads, {h.head.name: sampled(h.train, FIT_FRAMES) for h in data.heads}
+    )
     potential = _new_potential(config, data, fitted)
     train_reference_bias(potential, config.heads)
+    items = _train_items(data, config, potential.config)
     job = Job(
         potential=potential,
-        train=_train_items(data, config, potential.config),
+        train=items,
+        costs=items.costs(),
         validation=_validation_items(data, config, potential.config),
         quotas={h.name: h.quota for h in config.heads if h.quota is not None},
         loss=config.loss,
@@ -130,21 +141,19 @@ def fingerprint(config: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
 
 def _train_items(
     data: PreparedData, config: TrainConfig, shape: PotentialConfig
-) -> list[Item]:
+) -> StreamedItems:
     """Return the training frames as graphs with their weights."""
-    frames = [
-        f
-        for f in data.frames("train")
-        if config.loss.use_isolated_atoms or not f.is_isolated_atom
-    ]
-    return make_items(
-        frames,
-        shape,
-        heads=config.heads,
+    frames = data.frames("train")
+    if not config.loss.use_isolated_atoms:
+        frames = without_isolated_atoms(frames)
+    maker = ItemMaker(
+        config=shape,
+        heads={head.name: head for head in config.heads},
         loss=config.loss,
         dtype=torch_dtype(config.run.compute_dtype),
         device=config.run.device,
     )
+    return StreamedItems(frames, maker)
 
 
 def _validation_items(
@@ -162,8 +171,8 @@ def _new_potential(
     config: TrainConfig, data: PreparedData, fitted: Sequence[FittedHead]
 ) -> Potential:
     """A potential with random weights that depend on the seed alone."""
-    elements = config.model.elements or _elements(
-        [*data.frames("train"), *data.frames("validation"), *data.frames("test")]
+    elements = config.model.elements or set().union(
+        *(elements_of(data.frames(use)) for use in USES)
     )
     settings = {
         f.name: getattr(config.model, f.name)
@@ -181,10 +190,6 @@ def _new_potential(
     return potential.to(
         device=config.run.device, dtype=torch_dtype(config.run.compute_dtype)
     )
-
-
-def _elements(frames: Sequence[Frame]) -> tuple[str, ...]:
-    return tuple({s for f in frames for s in f.atoms().get_chemical_symbols()})
 
 
 def reference_record(fitted: Sequence[FittedHead]) -> dict[str, Any]:

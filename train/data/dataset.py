@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import torch
@@ -85,6 +85,63 @@ class Batch:
     hessian: HessianLabels | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemMaker:
+    """Makes items of frames.
+
+    Attributes:
+        config: elements, heads and cutoff.
+        heads: settings with the weights of the heads, by name; missing ones weigh 1.
+        loss: settings with the weights of config types.
+        dtype: of the pair vectors, forces and stress; the energy is always float64.
+        device: where the tensors lie.
+        as_head: use this head for all frames; None uses the head of each.
+    """
+
+    config: PotentialConfig
+    heads: Mapping[str, HeadData] = field(default_factory=dict)
+    loss: LossSettings = field(default_factory=LossSettings)
+    dtype: torch.dtype = torch.float64
+    device: str = "cpu"
+    as_head: str | None = None
+
+    def head_of(self, frame: Frame) -> str:
+        """Return the head that a frame is used with."""
+        return self.as_head or frame.head
+
+    def make(self, frame: Frame, graph: Graph | None = None) -> Item:
+        """Return a frame as an item.
+
+        Args:
+            frame: the frame.
+            graph: its neighbours where they are known already.
+
+        Raises:
+            ConfigError: a head or an element that the configuration lacks.
+        """
+        head = self.head_of(frame)
+        if graph is None:
+            graph = graph_from_atoms(frame.atoms(), self.config, head)
+        dtype, device = self.dtype, self.device
+        forces = torch.zeros(frame.n_atoms, 3, dtype=dtype, device=device)
+        stress = torch.zeros(1, 3, 3, dtype=dtype, device=device)
+        if frame.forces is not None:
+            forces = torch.tensor(frame.forces, dtype=dtype, device=device)
+        if frame.stress is not None:
+            stress = torch.tensor(frame.stress, dtype=dtype, device=device)[None]
+        atoms = self.config.head(head).reference_energies
+        free_atoms = sum(atoms[chemical_symbols[int(z)]] for z in frame.numbers)
+        return Item(
+            graph=graph.to(dtype=dtype, device=device),
+            frame=frame,
+            weights=_weights(frame, self.heads.get(frame.head), self.loss),
+            energy=torch.tensor([frame.energy], dtype=torch.float64, device=device),
+            free_atoms=torch.tensor([free_atoms], dtype=torch.float64, device=device),
+            forces=forces,
+            stress=stress,
+        )
+
+
 def make_items(
     frames: Iterable[Frame],
     config: PotentialConfig,
@@ -109,46 +166,15 @@ def make_items(
     Raises:
         ConfigError: a head or an element that `config` lacks.
     """
-    settings = {head.name: head for head in heads}
-    return [
-        _item(
-            frame,
-            config,
-            as_head or frame.head,
-            _weights(frame, settings.get(frame.head), loss or LossSettings()),
-            dtype,
-            device,
-        )
-        for frame in frames
-    ]
-
-
-def _item(
-    frame: Frame,
-    config: PotentialConfig,
-    head: str,
-    weights: FrameWeights,
-    dtype: torch.dtype,
-    device: str,
-) -> Item:
-    graph = graph_from_atoms(frame.atoms(), config, head).to(dtype=dtype, device=device)
-    forces = torch.zeros(frame.n_atoms, 3, dtype=dtype, device=device)
-    stress = torch.zeros(1, 3, 3, dtype=dtype, device=device)
-    if frame.forces is not None:
-        forces = torch.tensor(frame.forces, dtype=dtype, device=device)
-    if frame.stress is not None:
-        stress = torch.tensor(frame.stress, dtype=dtype, device=device)[None]
-    atoms = config.head(head).reference_energies
-    free_atoms = sum(atoms[chemical_symbols[int(z)]] for z in frame.numbers)
-    return Item(
-        graph=graph,
-        frame=frame,
-        weights=weights,
-        energy=torch.tensor([frame.energy], dtype=torch.float64, device=device),
-        free_atoms=torch.tensor([free_atoms], dtype=torch.float64, device=device),
-        forces=forces,
-        stress=stress,
+    maker = ItemMaker(
+        config=config,
+        heads={head.name: head for head in heads},
+        loss=loss or LossSettings(),
+        dtype=dtype,
+        device=device,
+        as_head=as_head,
     )
+    return [maker.make(frame) for frame in frames]
 
 
 def _weights(frame: Frame, head: HeadData | None, loss: LossSettings) -> FrameWeights:

@@ -67,8 +67,8 @@ def sides(
 
     A group is held out when its fraction says so, and it has no frame that is kept in
     training. Nothing but the group and the seed decides: more data or another order of
-    them move no group. Where that holds out no group at all although it should, the
-    group with the smallest fraction is for validation.
+    them move no group. Where that leaves no group for validation although it should,
+    the one with the smallest fraction is taken, unless it is the last.
 
     Args:
         groups: group of each frame.
@@ -83,9 +83,9 @@ def sides(
     free = ~np.isin(groups, np.unique(groups[kept])) if kept.any() else ~kept
     result[~free] = TRAIN
     if settings.validation_fraction > 0 and not (result == VALIDATION).any():
-        order = np.flatnonzero(free)
-        if len(np.unique(groups)) > 1 and len(order):
-            first = groups[order[np.argmin(values[order])]]
+        learnt = free & (result == TRAIN)
+        if len(np.unique(groups[learnt])) > 1:
+            first = groups[learnt][np.argmin(values[learnt])]
             result[groups == first] = VALIDATION
     return result
 
