@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,7 @@ class Job:
         *,
         folder: Path,
         timeout_s: float,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -83,7 +85,9 @@ class Job:
             ranks: how many MPI ranks.
             folder: where the data files lie.
             timeout_s: seconds that one case, or the start, may take.
+            variables: of the environment, beside those of this process.
         """
+        self._variables = dict(variables or {})
         self.version = ""
         self._target = target
         self._ranks = ranks
@@ -161,7 +165,8 @@ class Job:
 
     def _start(self) -> Session:
         words = launch_words(self._target, self._ranks)
-        environment = {**_OVERSUBSCRIBE, **(self._target.environment or os.environ)}
+        own = self._target.environment or os.environ
+        environment = {**_OVERSUBSCRIBE, **own, **self._variables}
         try:
             self._session = session = Session(
                 words,

@@ -33,6 +33,7 @@ from lamplighter.lammps_interface.certificate.reference import Reference
 from lamplighter.lammps_interface.certificate.report import Certificate, Outcome, Status
 from lamplighter.lammps_interface.certificate.script import Interaction, data_text
 from lamplighter.lammps_interface.doctor.target import find_target
+from lamplighter.lammps_interface.upstream import SURE
 
 Advance = Callable[[int, str], None]
 """Called with 1 and a note after each case that was run."""
@@ -200,6 +201,9 @@ class _Work:
             head=what.head if len(header.heads) > 1 else "",
             comm_cutoff=options.reach(header),
         )
+        # A molecule's ghosts end before this shell does, which is wide all the same.
+        chosen_here = options.flag == 1 and options.comm_cutoff is None
+        self._variables = {SURE: "1"} if chosen_here else {}
         self._reach = self._potential.comm_cutoff or header.cutoff + SKIN
         self.lammps = {"command": " ".join(self._target.command), "version": ""}
         self.settings = {
@@ -220,6 +224,7 @@ class _Work:
             ranks,
             folder=self._folder,
             timeout_s=self._what.options.timeout_s,
+            variables=self._variables,
         )
         try:
             for comm in LAYOUTS:

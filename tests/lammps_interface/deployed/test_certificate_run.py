@@ -19,18 +19,10 @@ from lamplighter.resources import base_model
 pytestmark = pytest.mark.mpi
 
 CHEAT = Path(__file__).parent.parent / "cheat"
-QUICK = (
-    "structure",
-    "structure, moving",
-    "slab",
-    "chain of 2",
-    "one atom",
-    "hidden atoms",
-)
 
 
 def test_two_ranks_hold(model, tmp_path, capsys):
-    """Empty ranks, one atom per rank, atoms that move: the numbers are those of one."""
+    """All cases: empty ranks, one atom per rank, atoms that move, a structure's own."""
     atoms = bulk("MgO", "rocksalt", a=4.25) * (2, 2, 2)
     atoms.rattle(0.05, seed=3)
     atoms.rotate(50, (3, 1, 2), rotate_cell=True)
@@ -38,14 +30,17 @@ def test_two_ranks_hold(model, tmp_path, capsys):
     out = tmp_path / "certificate.json"
     words = ["certify", str(model.float64), str(tmp_path / "mgo.xyz")]
     words += ["--ranks", "1", "2", "--json", str(out)]
-    assert cli.run([*words, "--cases", *QUICK]) == 0, capsys.readouterr().out
+    assert cli.run(words) == 0, capsys.readouterr().out
     assert "the certificate holds" in capsys.readouterr().out
     document = json.loads(out.read_text())
     assert document["verdict"] == "holds"
-    assert len(document["cases"]) == len(QUICK) * 4
-    assert {one["status"] for one in document["cases"]} == {"agrees"}
-    assert document["coverage"]["with_an_empty_rank"] >= 2
-    assert document["coverage"]["with_one_atom_on_each_rank"] == 2
+    assert document["coverage"]["cases"] >= 20
+    assert len(document["cases"]) == document["coverage"]["cases"] * 4
+    statuses = [one["status"] for one in document["cases"]]
+    assert set(statuses) == {"agrees", "not applicable"}
+    assert statuses.count("agrees") >= 80
+    assert document["coverage"]["with_an_empty_rank"] >= 6
+    assert document["coverage"]["with_one_atom_on_each_rank"] >= 2
     assert document["coverage"]["with_migration"] >= 1
     assert document["lammps"]["version"] == "20250722"
     # None of this is about zeros.
