@@ -22,7 +22,7 @@ from lamplighter.train.finetune_heads import (
     training_items,
 )
 from lamplighter.train.forgetting import forgetting, roll_back
-from lamplighter.train.heads import FittedHead
+from lamplighter.train.heads import FittedHead, train_reference_bias
 from lamplighter.train.job import Job, NoGuard, Outcome
 from lamplighter.train.loop import Trainer
 from lamplighter.train.lora import merged
@@ -130,6 +130,7 @@ def _start(
     start_readouts(config, data, potential)
     announce(config.run, data, potential)
     moving = apply_plan(potential, plan_weights(config, potential), config)
+    train_reference_bias(potential, (*config.heads, *config.replay_heads))
     info(f"method {config.method}: {moving.moving} of {moving.weights} weights move")
     return _Start(
         base=base,

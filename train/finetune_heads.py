@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ase.data import chemical_symbols
-
 from lamplighter.errors import ConfigError, explain
-from lamplighter.model import HeadSpec, Potential, predict, torch_dtype
-from lamplighter.train.data.dataset import Item, make_batch, make_items
+from lamplighter.model import Potential, torch_dtype
+from lamplighter.train.data.dataset import Item, make_items
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.finetune_config import FinetuneConfig, NewHead
 from lamplighter.train.heads import FittedHead
+from lamplighter.train.new_heads import fit_new_head
 from lamplighter.train.prepare import PreparedData
 from lamplighter.train.readout_start import fit_first_readout
-from lamplighter.train.references import reference_energies
 from lamplighter.train.results import USES
 
 
@@ -88,30 +86,7 @@ def new_head(head: NewHead, data: PreparedData, base: Potential) -> FittedHead:
         DataError: the data do not determine an E0.
     """
     (own,) = [h.train for h in data.heads if h.head.name == head.name]
-    start = base.config.head(head.start_from)
-    known = {*head.reference_energies}
-    known |= {chemical_symbols[int(f.numbers[0])] for f in own if f.is_isolated_atom}
-    needed = {chemical_symbols[int(z)] for f in own for z in f.numbers}
-    references = reference_energies(
-        own,
-        head=head.name,
-        given=head.reference_energies,
-        interaction=_interactions(own, head, base) if needed - known else None,
-        prior=(
-            start.reference_energies if head.reference_fit == "minimum-norm" else None
-        ),
-    )
-    spec = HeadSpec(
-        name=head.name,
-        level_of_theory=head.level,
-        reference_energies={r.element: r.energy for r in references},
-        scale=start.scale,
-        shift=start.shift,
-        dispersion=head.dispersion,
-        licence=head.licence,
-        source=head.source,
-    )
-    return FittedHead(spec=spec, references=tuple(references))
+    return fit_new_head(head, own, base)
 
 
 def start_readouts(
@@ -121,23 +96,6 @@ def start_readouts(
     for head in config.heads:
         (own,) = [h.train for h in data.heads if h.head.name == head.name]
         fit_first_readout(potential, training_items(config, own, potential), head.name)
-
-
-def _interactions(
-    frames: Sequence[Frame], head: NewHead, base: Potential
-) -> list[float]:
-    """Interaction energies of the head that the new one starts from, eV."""
-    items = make_items(
-        frames,
-        base.config,
-        dtype=base.dtype,
-        device=str(base.embedding.device),
-        as_head=head.start_from,
-    )
-    return [
-        float(predict(base, make_batch([item]).graph).interaction_energy.detach())
-        for item in items
-    ]
 
 
 def training_items(
