@@ -87,6 +87,8 @@ def _multiples(scale: Scale, wanted: int) -> list[float]:
 
 
 def _decades(scale: Scale, wanted: int) -> list[float]:
+    if scale.high < 5.0 * scale.low:  # too narrow for 1, 2, 5
+        return _steps(scale, wanted)
     first, last = (math.floor(math.log10(b)) for b in (scale.low, scale.high))
     for digits in ((1, 2, 5), (1, 3), (1,)):
         found = [

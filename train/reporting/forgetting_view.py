@@ -128,9 +128,9 @@ def _moved(checks: Mapping[str, Errors]) -> Table:
     return table(
         columns,
         rows,
-        note="RMS change of every old head on geometries of held-out frames of all heads, "
-        "and on the curves of all pairs of two atoms; wells: minima of these curves, "
-        "all together. More wells after than before would be new and false ones.",
+        note="RMS change of every old head on geometries of held-out frames of all "
+        "heads, and on the curves of all pairs of two atoms; wells: minima of these "
+        "curves, all together. More wells after than before would be new and false ones.",
     )
 
 
