@@ -176,8 +176,11 @@ def _age(newest: Path, path: Path) -> int | None:
 def _shift(newest: Path, keep: int) -> None:
     """Let every checkpoint give way to a newer one; drop those beyond `keep`.
 
-    Between two renames there may be no newest one, but always one before it.
+    Between two renames there may be no newest one, but always one before it. Where a
+    kill left it so, none has to give way.
     """
+    if not newest.is_file():
+        return
     for path in checkpoint_files(newest):
         age = 0 if path == newest else _age(newest, path)
         if age is not None and age + 1 >= max(keep, 2):

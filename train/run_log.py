@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lamplighter.console import complain
+from lamplighter.errors import LamplighterError, explain
 from lamplighter.files import atomic_path
 
 if TYPE_CHECKING:
@@ -47,11 +48,25 @@ class RunLog:
         self.observers: list[Observer] = []
 
     def write(self, event: str, **values: Any) -> None:
-        """Append one record; numbers that are not finite become null."""
+        """Append one record; numbers that are not finite become null.
+
+        Raises:
+            LamplighterError: the disk is full or the file cannot be written.
+        """
         record = finite({"event": event, **values})
         line = json.dumps(record, ensure_ascii=False)
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            raise LamplighterError(
+                explain(
+                    f"cannot write {self.path}",
+                    got=error.strerror or error,
+                    fix="free some space; the same command resumes from the last "
+                    "checkpoint",
+                )
+            ) from error
         for observer in list(self.observers):
             try:
                 observer.logged(record)
@@ -90,11 +105,21 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a log; a last line that was cut off is left out."""
+    """Return the records of a log; lines that were cut off or damaged are left out."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = [_record(line) for line in text.split("\n")[:-1]]
+    return [record for record in found if record is not None]
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """Return a record; None for what a machine that died has left of one."""
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) and "event" in record else None
 
 
 def finite(value: Any) -> Any:
