@@ -4,8 +4,9 @@ Own layout (attribute ``format`` is ``lamplighter-frames``, ``version`` is 1), a
 frames behind each other:
 
 * for each frame ``n_atoms``, ``cell`` [3, 3] (Å), ``pbc`` [3], ``energy`` (eV),
-  ``stress`` [3, 3] (eV/Å^3, tension positive), ``has_forces``, ``has_stress``, and the
-  texts ``head``, ``level``, ``config_type``, ``uid``, ``domain``, ``group``;
+  ``stress`` [3, 3] (eV/Å^3, tension positive), ``weight``, ``has_forces``,
+  ``has_stress``, and the texts ``head``, ``level``, ``config_type``, ``uid``,
+  ``domain``, ``group``;
 * for each atom ``numbers``, ``positions`` [3] (Å), ``forces`` [3] (eV/Å).
 
 mace-torch: groups ``config_batch_I/config_J`` with ``atomic_numbers``, ``positions``,
@@ -104,8 +105,9 @@ def _read_own(file: Any, path: Path, start: int) -> Iterator[Found]:
         end = min(begin + BLOCK, len(counts))
         frames = {
             name: file[name][begin:end]
-            for name in ("cell", "pbc", "energy", "stress", "has_forces", "has_stress")
+            for name in ("cell", "pbc", "energy", "stress", "weight")
         }
+        frames |= {name: file[name][begin:end] for name in ("has_forces", "has_stress")}
         texts = {name: file[name].asstr()[begin:end] for name in TEXTS}
         atoms = {
             name: file[name][ends[begin] : ends[end]]
@@ -123,6 +125,7 @@ def _read_own(file: Any, path: Path, start: int) -> Iterator[Found]:
 def _own_found(row: dict[str, Any], texts: dict[str, str], number: int) -> Found:
     values: dict[str, Any] = {key: text for key, text in texts.items() if text}
     values["energy"] = float(row["energy"])
+    values["weight"] = float(row["weight"])
     if row["has_forces"]:
         values["forces"] = row["forces"]
     if row["has_stress"]:

@@ -71,6 +71,7 @@ class LabelSettings:
         uid_key: name of the geometry.
         domain_key: name of the part of chemistry.
         group_key: name of the trajectory or system that the structure belongs to.
+        default_head: head of frames that name none; "" leaves that to the reader.
         energy_unit: of the energy, and of the energy in the unit of the forces.
         length_unit: of the positions and the cell, and of the length in the unit of
             the forces.
@@ -89,6 +90,7 @@ class LabelSettings:
     uid_key: str = "uid"
     domain_key: str = "domain"
     group_key: str = "group"
+    default_head: str = ""
     energy_unit: EnergyUnit = "eV"
     length_unit: LengthUnit = "angstrom"
     stress_unit: StressUnit = "eV/angstrom^3"
@@ -181,6 +183,8 @@ def translate(
         value = found.values.get(getattr(settings, f"{name}_key"))
         if value is not None:
             atoms.info[name] = str(value)
+    if settings.default_head:
+        atoms.info.setdefault("head", settings.default_head)
     _keep_special(found, settings, f"{path}: frame {found.number}")
     length = LENGTH_IN_ANGSTROM[settings.length_unit]
     if length != 1.0:
