@@ -24,6 +24,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
+from lamplighter.cli_data import data
 from lamplighter.cli_evaluate import evaluate
 from lamplighter.cli_heads import heads
 from lamplighter.cli_lammps import certify, doctor, lint, lmp, script
@@ -45,6 +46,7 @@ app = App(
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative=()),
 )
+app.command(data)
 app.command(evaluate)
 app.command(validate)
 app.command(heads)

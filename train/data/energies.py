@@ -14,8 +14,10 @@ from lamplighter.train.data.labels import ENERGY_IN_EV
 
 SIGMAS = 10.0
 """Robust standard deviations beyond which an energy does not fit."""
-LEAST = 3.0
+LEAST = 10.0
 """An energy nearer than this to the fit always fits, eV/atom: bonds are that strong."""
+STRANGE = 1.0
+"""An energy farther than this from the fit may have another unit, eV/atom."""
 FEWEST = 3
 """Fewest energies that a suspected unit must explain."""
 ROUNDS = 5
@@ -67,8 +69,9 @@ def fit_energies(
         # Absolute deviations instead of squares: half of the frames may be wrong.
         weights = np.where(lone, 0.001, 1.0) / np.maximum(distance, 0.01)
     spread = 1.4826 * float(np.median(distance[~lone] if not lone.all() else distance))
-    outlier = (distance > max(SIGMAS * spread, LEAST)) & ~lone
-    unit, n_unit = _unit(target, design @ solution, outlier, max(3 * spread, LEAST))
+    strange = (distance > max(SIGMAS * spread, STRANGE)) & ~lone
+    unit, explained = _unit(target, design @ solution, strange, max(3 * spread, 0.3))
+    outlier = (strange & (distance > LEAST)) | explained
     return EnergyFit(
         reference_energies={
             chemical_symbols[z]: float(e)
@@ -78,7 +81,7 @@ def fit_energies(
         residual=residual,
         outlier=outlier,
         unit=unit,
-        n_unit=n_unit,
+        n_unit=int(explained.sum()),
     )
 
 
@@ -90,15 +93,15 @@ def _undetermined(design: Floats, elements: Sequence[int]) -> tuple[str, ...]:
 
 
 def _unit(
-    target: Floats, fitted: Floats, outlier: npt.NDArray[np.bool_], near: float
-) -> tuple[str, int]:
-    """Return the unit with which most outliers would fit, if half of them do."""
-    best, most = "", 0
+    target: Floats, fitted: Floats, strange: npt.NDArray[np.bool_], near: float
+) -> tuple[str, npt.NDArray[np.bool_]]:
+    """Return the unit with which most strange energies fit, if half of them do."""
+    best, explained = "", np.zeros(len(target), dtype=bool)
     for name, factor in ENERGY_IN_EV.items():
-        if name == "eV":
-            continue
-        fits = np.abs(factor * target - fitted)[outlier] < near
-        if int(fits.sum()) > most:
-            best, most = name, int(fits.sum())
-    half = most >= FEWEST and 2 * most >= int(outlier.sum())
-    return (best, most) if half else ("", 0)
+        if name != "eV":
+            fits = strange & (np.abs(factor * target - fitted) < near)
+            if fits.sum() > explained.sum():
+                best, explained = name, fits
+    if explained.sum() >= FEWEST and 2 * explained.sum() >= strange.sum():
+        return best, explained
+    return "", np.zeros(len(target), dtype=bool)

@@ -223,8 +223,8 @@ def _judge(head: str, store: _HeadStore, limits: ReaderLimits) -> _Verdict:
     strange = [store.names[k] for k in np.flatnonzero(fit.outlier)]
     if fit.unit:
         problems.append(
-            f"head {head!r}: energies of mixed units are suspected: {fit.n_unit} of "
-            f"{len(strange)} energies that do not fit look like {fit.unit}"
+            f"head {head!r}: energies of mixed units are suspected: {fit.n_unit} "
+            f"energies that do not fit look like {fit.unit}"
         )
     if strange:
         problems.append(
