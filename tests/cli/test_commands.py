@@ -83,7 +83,7 @@ def test_evaluate_prints_the_same_numbers_as_table_and_json(
     assert cli.run(words) == 0
     shown = capfd.readouterr().out
     assert cli.run([*words, "--json"]) == 0
-    rows = json.loads(capfd.readouterr().out)
+    rows = json.loads(capfd.readouterr().out)["errors"]["by_config_type"]
     assert [row["head"] for row in rows] == ["pbe"] * len(rows)
     assert rows[0]["config_type"] == "all"
     assert rows[0]["n_frames"] == 16

@@ -12,11 +12,12 @@ import torch
 
 from lamplighter.errors import OptionalDependencyError
 from lamplighter.model import load_potential
-from lamplighter.train import FinetuneConfig, NewHead, finetune, train
+from lamplighter.train import FinetuneConfig, NewHead, finetune, results, train
 from lamplighter.train.config import RunSettings, SamplingSettings
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.evaluation import Predicted, Residual
 from lamplighter.train.finetune_config import ReplaySettings
+from lamplighter.train.reporting import run_page
 from lamplighter.train.reporting.axes import Scale, scale_of
 from lamplighter.train.reporting.chart import Series, line_chart, thinned
 from lamplighter.train.reporting.curves import kept_record, learning_charts
@@ -29,6 +30,13 @@ from lamplighter.train.reporting.terminal import ValidationLines
 from lamplighter.train.reporting.trackers import scalars
 from lamplighter.train.run_log import RunLog, read_log
 from lamplighter.train.stopping import TrainingDivergedError
+
+
+@pytest.fixture
+def _no_picture(monkeypatch):
+    """The PNG of the learning curve takes most of the time of a short run."""
+    monkeypatch.setattr(results, "plot_learning_curve", lambda *_: None)
+
 
 VOID = {"meta", "br", "link", "input"}
 
@@ -193,16 +201,23 @@ def test_a_large_run_stays_small():
     errors = {h.name: _errors(3.0, 2.0, 1.0) for h in heads}
     records = [
         record
-        for step in range(0, 20_000, 20)
+        for step in range(0, 12_000, 20)
         for record in (
             {"event": "train", "step": step, "loss": 1.0, "seconds": 1.0 * step},
             _validation(step, 1.0, errors),
         )
     ]
-    found = _residuals(1500, n_atoms=12, kinds=40)
+    found = _residuals(400, n_atoms=12, kinds=40)
     state = RunState(name="mine", judged={"validation": found, "train": found})
     html = _checked(run_html(facts, records, state))
     assert html.count("points, the largest errors among them") >= 1
+
+
+def test_a_page_that_would_be_too_large_shows_fewer_points(monkeypatch):
+    state = RunState(name="mine", judged={"validation": _residuals(90, n_atoms=12)})
+    whole = run_html(FACTS, RECORDS, state)
+    monkeypatch.setattr(run_page, "SIZE_LIMIT", len(whole) - 20_000)
+    assert len(run_html(FACTS, RECORDS, state)) < len(whole) - 20_000
 
 
 def test_the_kept_weights_follow_the_rule():
@@ -302,7 +317,10 @@ def test_an_observer_that_fails_is_dismissed_once(tmp_path, capfd):
     assert "OSError: no space" in " ".join(err.split())
 
 
+@pytest.mark.usefixtures("_no_picture")
 def test_a_run_that_is_watched_takes_the_same_steps(tiny_config, tmp_path, monkeypatch):
+    run = dataclasses.replace(tiny_config.run, max_steps=4, validate_every=2)
+    tiny_config = dataclasses.replace(tiny_config, run=run)
     watched = train(tiny_config)
     html = _checked(watched.page.read_text())
     assert watched.page == tiny_config.output / "report.html"
@@ -317,6 +335,7 @@ def test_a_run_that_is_watched_takes_the_same_steps(tiny_config, tmp_path, monke
     assert not alone.page.exists()
 
 
+@pytest.mark.usefixtures("_no_picture")
 def test_the_page_of_a_post_training_tells_before_and_after(
     base, base_config, data_file, tmp_path
 ):
@@ -328,7 +347,7 @@ def test_the_page_of_a_post_training_tells_before_and_after(
         replay_heads=base_config.heads,
         replay=ReplaySettings(drift_limit=10.0, energy_drift_limit=100.0),
         sampling=SamplingSettings(batch_frames=4),
-        run=base_config.run,
+        run=dataclasses.replace(base_config.run, max_steps=4, validate_every=2),
     )
     html = _checked(finetune(config).page.read_text())
     assert "Before and after" in html

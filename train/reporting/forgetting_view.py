@@ -130,7 +130,7 @@ def _moved(checks: Mapping[str, Errors]) -> Table:
         rows,
         note="RMS change of every old head on geometries of held-out frames of all "
         "heads, and on the curves of all pairs of two atoms; wells: minima of these "
-        "curves, all together. More wells after than before would be new and false ones.",
+        "curves, all together. More of them after than before are false ones.",
     )
 
 
