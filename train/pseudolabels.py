@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError
 
 from lamplighter import __version__
 from lamplighter.errors import ConfigError, DataError, LamplighterError, explain
@@ -35,7 +33,7 @@ from lamplighter.model import (
     read_header,
 )
 from lamplighter.train.data.extxyz import read_atoms
-from lamplighter.train.data.frame import geometry_digest
+from lamplighter.train.structures import read_structures, uid_of
 from lamplighter.train.xyz_writer import write_xyz
 
 VERSION = 1
@@ -45,17 +43,6 @@ DIGEST = "pseudolabel"
 PARTS = ("weights", "head", "dtype", "code", "input", "frames")
 KEPT = ("config_type", "uid", "box", "domain", "weight", "total_charge", "total_spin")
 """Keys of the structures that the labelled file keeps."""
-
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AssertionError,
-    UnknownFileTypeError,
-)
-"""What ASE's readers raise about files that they cannot read."""
 
 BATCH = 64
 POLL_S = 0.2
@@ -122,8 +109,8 @@ def label_structures(
 
     Args:
         model: a potential (safetensors).
-        files: structures, extended XYZ (plain or gzip) or any format that ASE reads;
-            labels that they have are left out.
+        files: structures, extended XYZ (plain or gzip), the databases that training
+            reads, or any format that ASE reads; labels that they have are left out.
         head: the head that labels.
         output: the file to write.
         dtype: precision of the evaluation.
@@ -147,7 +134,7 @@ def label_structures(
             return _reuse(target, wanted)
         potential = load_potential(model, dtype=dtype, device=device)
         level = potential.config.head(head).level_of_theory
-        structures = [named for path in files for named in _read(Path(path))]
+        structures = [named for path in files for named in read_structures(Path(path))]
         found = list(_evaluated(potential, structures, head))
         marks = _marks(wanted, len(structures))
         frames = [
@@ -269,25 +256,6 @@ def _reuse(target: Path, wanted: Fingerprint) -> Labelled:
     return Labelled(path=target, frames=len(frames), fingerprint=wanted, reused=True)
 
 
-def _read(path: Path) -> list[tuple[str, Atoms]]:
-    """Return the structures of a file with their names for messages."""
-    name = path.name.removesuffix(".gz")
-    if name.endswith((".xyz", ".extxyz")):
-        return [(f"{path}: frame {k}", atoms) for k, atoms in read_atoms(path)]
-    try:
-        found = ase.io.read(path, index=":")
-    except _UNREADABLE as error:
-        raise DataError(
-            explain(
-                f"cannot read structures from {path}",
-                got=f"{type(error).__name__}: {error}",
-                wanted="a format that ASE reads",
-            )
-        ) from error
-    several = found if isinstance(found, list) else [found]
-    return [(f"{path}: frame {k}", atoms) for k, atoms in enumerate(several)]
-
-
 def _evaluated(
     potential: Potential, structures: Sequence[tuple[str, Atoms]], head: str
 ) -> Iterator[Evaluation]:
@@ -318,18 +286,11 @@ def _name_the_culprit(
         except LamplighterError as error:
             raise DataError(
                 explain(
-                    f"{name} ({_uid(atoms)}) cannot be labelled, so nothing is",
+                    f"{name} ({uid_of(atoms)}) cannot be labelled, so nothing is",
                     got=error,
                     fix="remove this structure, or replace it",
                 )
             ) from error
-
-
-def _uid(atoms: Atoms) -> str:
-    given = str(atoms.info.get("uid", "")).strip()
-    return given or geometry_digest(
-        np.asarray(atoms.numbers), atoms.positions, atoms.cell.array
-    )
 
 
 def _marks(wanted: Fingerprint, frames: int) -> list[dict[str, Any]]:
@@ -346,7 +307,7 @@ def _labelled(atoms: Atoms, found: Evaluation, info: dict[str, Any]) -> Atoms:
         numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc
     )
     kept = {key: atoms.info[key] for key in KEPT if key in atoms.info}
-    clean.info = {"REF_energy": found.energy, **kept, "uid": _uid(atoms), **info}
+    clean.info = {"REF_energy": found.energy, **kept, "uid": uid_of(atoms), **info}
     clean.arrays["REF_forces"] = np.asarray(found.forces)
     boxed = str(atoms.info.get("box", "")).strip() not in {"", "0", "False"}
     if found.stress is not None and not boxed:

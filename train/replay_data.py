@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lamplighter.console import info
+from lamplighter.errors import ConfigError, explain
 from lamplighter.files import atomic_path, sha256_file
 from lamplighter.model import Potential
 from lamplighter.train.config import HeadData
+from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.labels import LabelSettings
 from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.prepare import PreparedData, resolve
 from lamplighter.train.pseudolabels import label_structures
@@ -43,6 +46,7 @@ def _pseudo(
     def labelled(files: Sequence[Path]) -> tuple[Path, ...]:
         found = []
         for path in map(resolve, files):
+            _check_file(head, path)
             stem = path.name.split(".")[0]
             target = folder / f"{head.name}-{stem}-{sha256_file(path)[:8]}.xyz"
             done = label_structures(
@@ -60,10 +64,23 @@ def _pseudo(
 
     return dataclasses.replace(
         head,
+        labels=LabelSettings(),
         files=labelled(head.files),
         validation_files=labelled(head.validation_files),
         test_files=labelled(head.test_files),
     )
+
+
+def _check_file(head: HeadData, path: Path) -> None:
+    if path.is_dir():
+        raise ConfigError(
+            explain(
+                f"structures of head {head.name!r} cannot be labelled in a cache",
+                got=f"the folder {path}",
+                wanted="files, as replay.labels: pseudo",
+                fix="name the files that the cache was built from",
+            )
+        )
 
 
 def choose_replay(
@@ -86,7 +103,7 @@ def choose_replay(
         if head.head.name in fresh:
             heads.append(head)
             continue
-        chosen = select_frames(head.train, config.replay, new=new, potential=base)
+        chosen = _chosen(head.train, config, new, base)
         heads.append(dataclasses.replace(head, train=chosen))
         reports.append(
             report_relevance(
@@ -99,6 +116,19 @@ def choose_replay(
             )
         )
     return dataclasses.replace(data, heads=tuple(heads)), reports
+
+
+def _chosen(
+    frames: Sequence[Frame],
+    config: FinetuneConfig,
+    new: Sequence[Frame],
+    base: Potential,
+) -> Sequence[Frame]:
+    """Choose where there is a choice; frames of a cache stay there otherwise."""
+    limit = config.replay.max_frames
+    if config.replay.relevance == "any" and not 0 < limit < len(frames):
+        return frames
+    return select_frames(frames, config.replay, new=new, potential=base)
 
 
 def write_reports(reports: Sequence[Relevance], output: Path) -> None:

@@ -73,7 +73,7 @@ def select(
 
     Args:
         files: Labelled structures to choose from.
-        new: The new data: --new mine.xyz more.xyz.
+        new: Structures of the new data, labelled or not: --new mine.xyz more.xyz.
         n: Most structures to choose. Nothing is added to reach the number.
         output: The file to write, extended XYZ with the labels.
         method: Farthest points in the space of the potential's invariants; every

@@ -59,10 +59,11 @@ def select(
     from lamplighter.train.data.reader import read_frames
     from lamplighter.train.replay_report import report_relevance
     from lamplighter.train.replay_selection import select_frames
+    from lamplighter.train.structures import bare_frame, read_structures
     from lamplighter.train.xyz_writer import labelled_atoms, write_xyz
 
     candidates = [f for path in files for f in read_frames(path, head)]
-    fresh = [f for path in new for f in read_frames(path, head or "new")]
+    fresh = [bare_frame(*one) for path in new for one in read_structures(path)]
     potential = None if model is None else load_potential(model)
     chosen = select_frames(candidates, settings, new=fresh, potential=potential)
     heads = ", ".join(sorted({f.head for f in candidates}))
