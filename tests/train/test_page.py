@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -27,7 +29,7 @@ from lamplighter.train.reporting.page import SIZE_LIMIT
 from lamplighter.train.reporting.parity import chosen_points
 from lamplighter.train.reporting.run_page import RunState, remaining, run_html
 from lamplighter.train.reporting.terminal import ValidationLines
-from lamplighter.train.reporting.trackers import scalars
+from lamplighter.train.reporting.trackers import open_trackers, scalars
 from lamplighter.train.run_log import RunLog, read_log
 from lamplighter.train.stopping import TrainingDivergedError
 
@@ -391,7 +393,7 @@ def test_trackers_get_numbers_with_names():
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
 def test_a_tracker_that_is_not_installed_is_named(tiny_config, name, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, name, None)
+    monkeypatch.setitem(sys.modules, name, None)
     run = dataclasses.replace(tiny_config.run, logging=(name,))
     with pytest.raises(
         OptionalDependencyError, match=rf"pip install 'lamplighter\[{name}\]'"
@@ -402,3 +404,59 @@ def test_a_tracker_that_is_not_installed_is_named(tiny_config, name, monkeypatch
 def test_nothing_is_tracked_by_default():
     assert RunSettings().logging == ()
     assert RunSettings().wandb_online is False
+
+
+@pytest.mark.usefixtures("_no_picture")
+def test_tensorboard_gets_what_the_log_has(tiny_config):
+    from tensorboard.backend.event_processing import event_accumulator as accumulator
+
+    run = dataclasses.replace(
+        tiny_config.run, max_steps=10, validate_every=5, logging=("tensorboard",)
+    )
+    result = train(dataclasses.replace(tiny_config, run=run))
+    events = accumulator.EventAccumulator(str(tiny_config.output / "tensorboard"))
+    events.Reload()
+    written = {e.step: e.value for e in events.Scalars("pbe/force_rmse")}
+    logged = {
+        r["step"]: r["heads"]["pbe"]["force_rmse"]
+        for r in read_log(result.log)
+        if r["event"] == "validation"
+    }
+    assert written == pytest.approx(logged, rel=1e-6)
+    assert [e.step for e in events.Scalars("train/loss")] == [10]
+
+
+class FakeRun:
+    """Remembers what it was told."""
+
+    def __init__(self, **settings):
+        self.settings, self.logged, self.finished = settings, [], False
+
+    def log(self, numbers):
+        self.logged.append(numbers)
+
+    def finish(self):
+        self.finished = True
+
+
+@pytest.mark.parametrize(("online", "mode"), [(False, "offline"), (True, "online")])
+def test_wandb_stays_offline_unless_asked(tmp_path, monkeypatch, online, mode):
+    made = []
+
+    class FakeWandb:
+        @staticmethod
+        def init(**settings):
+            made.append(FakeRun(**settings))
+            return made[-1]
+
+    monkeypatch.setitem(sys.modules, "wandb", FakeWandb)
+    run = RunSettings(logging=("wandb",), wandb_online=online)
+    with contextlib.ExitStack() as stack:
+        (tracker,) = open_trackers(run, FACTS, tmp_path, stack)
+        tracker.logged(RECORDS[0])
+        tracker.logged({"event": "end", "step": 30})
+    (one,) = made
+    assert one.settings["mode"] == mode
+    assert one.settings["dir"] == str(tmp_path)
+    assert [numbers["step"] for numbers in one.logged] == [0]
+    assert one.finished

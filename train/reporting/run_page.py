@@ -87,9 +87,7 @@ def run_page(
         headline=state.headline or f"Running, step {step} of {facts.max_steps}",
         state=state.state,
         lines=_lines(facts, records, kept, state),
-        fraction=min(step / facts.max_steps, 1.0)
-        if state.state == "running" and facts.max_steps
-        else None,
+        fraction=_fraction(facts, records) if state.state == "running" else None,
         refresh=state.refresh,
         heads=heads_view(facts, now, kept, running=state.state == "running"),
         legend=head_legend(facts),
@@ -172,6 +170,16 @@ def _lines(
     if refused:
         lines.append(f"{refused} validations were beyond a drift limit.")
     return lines
+
+
+def _fraction(facts: RunFacts, records: Sequence[Record]) -> float:
+    """Return how much of the steps, or of the time where that ends first, is over."""
+    step = float(records[-1].get("step", 0)) if records else 0.0
+    done = step / facts.max_steps if facts.max_steps else 0.0
+    if facts.max_minutes > 0:
+        seconds = max((float(r.get("seconds") or 0.0) for r in records[-9:]), default=0)
+        done = max(done, seconds / (60.0 * facts.max_minutes))
+    return min(done, 1.0)
 
 
 def remaining(facts: RunFacts, records: Sequence[Record]) -> float | None:
