@@ -28,6 +28,7 @@ from lamplighter.train.loop import Trainer
 from lamplighter.train.lora import merged
 from lamplighter.train.new_heads import add_heads
 from lamplighter.train.prepare import PreparedData, prepare, resolve
+from lamplighter.train.preset_files import read_and_show
 from lamplighter.train.ranks import Ranks, join_ranks
 from lamplighter.train.replay import DriftGuard, replay_quotas
 from lamplighter.train.replay_data import choose_replay, replay_heads, write_reports
@@ -42,12 +43,12 @@ from lamplighter.train.training import (
     reference_record,
     set_threads,
 )
-from lamplighter.train.yaml_config import read_yaml, to_mapping
+from lamplighter.train.yaml_config import to_mapping
 
 
 def run_finetune(config_path: str | os.PathLike[str]) -> TrainResult:
     """Post-train as a YAML file says; see [`finetune`][]."""
-    return finetune(read_yaml(FinetuneConfig, config_path))
+    return finetune(read_and_show(FinetuneConfig, config_path))
 
 
 def finetune(config: FinetuneConfig) -> TrainResult:

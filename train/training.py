@@ -27,11 +27,12 @@ from lamplighter.train.heads import FittedHead, fit_heads, train_reference_bias
 from lamplighter.train.job import Job
 from lamplighter.train.loop import Trainer
 from lamplighter.train.prepare import PreparedData, prepare
+from lamplighter.train.preset_files import read_and_show
 from lamplighter.train.ranks import Ranks, join_ranks
 from lamplighter.train.reporting.watch import watched
 from lamplighter.train.results import USES, TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
-from lamplighter.train.yaml_config import read_yaml, to_mapping
+from lamplighter.train.yaml_config import to_mapping
 
 FREE_TO_CHANGE = (
     *("max_minutes", "threads", "checkpoint_every"),
@@ -45,7 +46,7 @@ FIT_FRAMES = 20_000
 
 def run_train(config_path: str | os.PathLike[str]) -> TrainResult:
     """Train as a YAML file says; see [`train`][]."""
-    return train(read_yaml(TrainConfig, config_path))
+    return train(read_and_show(TrainConfig, config_path))
 
 
 def train(config: TrainConfig) -> TrainResult:
