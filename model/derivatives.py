@@ -8,6 +8,7 @@ ASE: tension positive). See ``docs/conventions.md``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import torch
@@ -45,6 +46,7 @@ def predict(
     *,
     training: bool = False,
     exchange: GhostExchange = NO_EXCHANGE,
+    edge_chunk: int = 0,
 ) -> Prediction:
     """Return energies, forces and virials of a graph without ghosts.
 
@@ -53,7 +55,10 @@ def predict(
         graph: one or several structures.
         training: keep what is needed to differentiate forces and virial once more.
         exchange: as in [`Potential.forward`][].
+        edge_chunk: 0, or how many pairs a layer looks at together; see
+            [`Graph.in_chunks`][].
     """
+    graph = graph.in_chunks(edge_chunk) if edge_chunk else graph
     atomic, gradient = _energies_and_gradient(potential, graph, exchange, training)
     vectors = graph.pair_vectors.to(atomic.dtype)
     interaction = atomic.new_zeros(graph.n_frames).index_add(0, graph.frames, atomic)
@@ -119,7 +124,10 @@ def _energies_and_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Return atomic interaction energies and dE/d pair_vectors."""
     vectors = graph.pair_vectors.detach().to(potential.dtype).requires_grad_()
-    with torch.enable_grad():
+    by_vectors_alone = (
+        graph.chunks.without_weights() if graph.chunks else contextlib.nullcontext()
+    )
+    with torch.enable_grad(), by_vectors_alone:
         atomic = potential(graph.with_pair_vectors(vectors), exchange)
         (gradient,) = torch.autograd.grad(
             atomic.sum(), vectors, create_graph=training, materialize_grads=True

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lamplighter.arrays import Integers
+from lamplighter.errors import ConfigError, explain
+from lamplighter.model.recompute import EdgeChunks
+
+
+class SlotPart(NamedTuple):
+    """Some rows of the tables of [`NeighbourSlots`][]: which slots, and the shapes."""
+
+    begin: int
+    end: int
+    shapes: tuple[tuple[int, int], ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,6 +41,24 @@ class NeighbourSlots:
     pair: Tensor
     shapes: tuple[tuple[int, int], ...]
     position: Tensor
+
+    def parts(self, size: int) -> list[SlotPart]:
+        """Return the tables cut into parts of at most `size` slots, one row at least.
+
+        A row is never cut. All rows are one part for a `size` of 0.
+        """
+        if size < 1:
+            n_slots = sum(n * width for n, width in self.shapes)
+            return [SlotPart(0, n_slots, self.shapes)]
+        parts, begin = [], 0
+        for n, width in self.shapes:
+            rows = max(size // max(width, 1), 1)
+            for first in range(0, n, rows):
+                count = min(rows, n - first)
+                end = begin + count * width
+                parts.append(SlotPart(begin, end, ((count, width),)))
+                begin = end
+        return parts or [SlotPart(0, 0, ())]
 
     def to(self, device: torch.device | str) -> NeighbourSlots:
         """Return the same slots on `device`."""
@@ -53,6 +82,7 @@ class Graph:
         conditions: ``[n_frames, n_conditions]``, float64, in the order of the
             configuration.
         slots: the pair list arranged for summation.
+        chunks: how a layer walks over the pairs; None: all at once.
     """
 
     pair_vectors: Tensor
@@ -63,6 +93,7 @@ class Graph:
     heads: Tensor
     conditions: Tensor
     slots: NeighbourSlots
+    chunks: EdgeChunks | None = None
 
     @classmethod
     def build(
@@ -118,11 +149,28 @@ class Graph:
             self.heads.to(device),
             self.conditions.to(device),
             self.slots.to(device),
+            self.chunks,
         )
 
     def with_pair_vectors(self, pair_vectors: Tensor) -> Graph:
         """Return the same graph with other pair vectors."""
         return dataclasses.replace(self, pair_vectors=pair_vectors)
+
+    def in_chunks(self, size: int) -> Graph:
+        """Return the same graph, of which layers look at `size` pairs at a time.
+
+        Values are equal up to rounding. What a layer computes of a pair is then
+        computed again for each derivative and never kept, so that memory beyond the
+        pairs themselves grows with the atoms; it takes longer.
+
+        Raises:
+            ConfigError: `size` is not positive.
+        """
+        if size < 1:
+            raise ConfigError(
+                explain("bad edge_chunk", got=size, wanted="1 or more pairs at a time")
+            )
+        return dataclasses.replace(self, chunks=EdgeChunks(size))
 
 
 def _slots(centers: Integers, n_own: int) -> NeighbourSlots:

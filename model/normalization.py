@@ -6,14 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from lamplighter.model.config import PotentialConfig
-from lamplighter.model.graph import Graph
 from lamplighter.model.layers import LayerShape
 from lamplighter.model.radial_network import (
     DistanceNetwork,
     PairInput,
     SpeciesNetwork,
 )
-from lamplighter.model.slots import sum_slots
 
 
 class ConstantNormalization(nn.Module):
@@ -22,17 +20,16 @@ class ConstantNormalization(nn.Module):
     def __init__(self, neighbors: float) -> None:
         """Divide by `neighbors`."""
         super().__init__()
+        self.density = None
         self.neighbors = neighbors
 
-    def forward(self, pair: PairInput, weight: Tensor, graph: Graph) -> Tensor:
+    def forward(self, rho: Tensor) -> Tensor:
         """Return the divisor of each own atom, ``[n_own]``.
 
         Args:
-            pair: input of the networks of the pairs.
-            weight: ``[n_slots]``, factor of the networks' output.
-            graph: gives the arrangement of the pairs.
+            rho: ``[n_own]``, sum of [`density_terms`][] over the neighbours.
         """
-        return weight.new_full((graph.n_own,), self.neighbors)
+        return torch.full_like(rho, self.neighbors)
 
 
 class DensityNormalization(nn.Module):
@@ -43,10 +40,9 @@ class DensityNormalization(nn.Module):
         super().__init__()
         self.density = density
 
-    def forward(self, pair: PairInput, weight: Tensor, graph: Graph) -> Tensor:
+    def forward(self, rho: Tensor) -> Tensor:
         """Return ``[n_own]``; see [`ConstantNormalization.forward`][]."""
-        rho = weight * torch.tanh(self.density(pair)[:, 0] ** 2)
-        return 1.0 + sum_slots(rho, graph)
+        return 1.0 + rho
 
 
 class LearnedNormalization(nn.Module):
@@ -59,10 +55,24 @@ class LearnedNormalization(nn.Module):
         self.alpha = nn.Parameter(torch.tensor(float(alpha)))
         self.beta = nn.Parameter(torch.tensor(0.0))
 
-    def forward(self, pair: PairInput, weight: Tensor, graph: Graph) -> Tensor:
+    def forward(self, rho: Tensor) -> Tensor:
         """Return ``[n_own]``; see [`ConstantNormalization.forward`][]."""
-        rho = weight * torch.tanh(self.density(pair)[:, 0] ** 2)
-        return self.alpha + self.beta * sum_slots(rho, graph)
+        return self.alpha + self.beta * rho
+
+
+def density_terms(
+    density: nn.Module | None, pair: PairInput, weight: Tensor
+) -> Tensor | None:
+    """Return what each pair adds to the density, equation (7): ``[n_slots]``.
+
+    Args:
+        density: the network g; None where no density is looked at.
+        pair: input of the networks of the pairs.
+        weight: ``[n_slots]``, factor of the networks' output.
+    """
+    if density is None:
+        return None
+    return weight * torch.tanh(density(pair)[:, 0] ** 2)
 
 
 def make_normalization(config: PotentialConfig, shape: LayerShape) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -23,23 +25,31 @@ def slot_pairs(graph: Graph, far: float) -> tuple[Tensor, Tensor, Tensor]:
 
 def sum_slots(values: Tensor, graph: Graph) -> Tensor:
     """Return the sum of ``values [n_slots]`` over the neighbours: ``[n_own]``."""
+    return in_atom_order(sum_rows(values, graph.slots.shapes), graph)
+
+
+def sum_rows(values: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
+    """Return the sum of ``values [n_slots]`` over each row of stacked tables."""
     rows, begin = [], 0
-    for n, width in graph.slots.shapes:
+    for n, width in shapes:
         rows.append(values[begin : begin + n * width].reshape(n, width).sum(1))
         begin += n * width
-    return in_atom_order(rows, graph, (), values)
+    return stack_rows(rows, (), values)
 
 
-def in_atom_order(
-    rows: list[Tensor], graph: Graph, shape: tuple[int, ...], like: Tensor
-) -> Tensor:
-    """Return stacked table rows in the order of the atoms.
+def stack_rows(rows: list[Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return the rows of several tables as one tensor.
 
-    Without atoms the result is empty but still depends on the pairs, so that a process
+    Without tables the result is empty but still depends on the pairs, so that a process
     without atoms takes part in the exchange of gradients like every other.
     """
     if not rows:
         return like.new_zeros((0, *shape)) + like.sum()
-    if len(rows) == 1:
-        return rows[0]  # a single table keeps the atoms in order
-    return torch.cat(rows).index_select(0, graph.slots.position)
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+def in_atom_order(rows: Tensor, graph: Graph) -> Tensor:
+    """Return stacked table rows in the order of the atoms."""
+    if len(graph.slots.shapes) <= 1:
+        return rows  # a single table keeps the atoms in order
+    return rows.index_select(0, graph.slots.position)

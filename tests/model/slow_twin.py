@@ -212,7 +212,7 @@ def interaction(potential, layer, u, i: int, pairs, species: list[int]) -> Tenso
         weights = (f_c * pair_network(block.radial, block, *ends)).reshape(
             len(paths), -1
         )
-        if hasattr(norm, "density"):
+        if getattr(norm, "density", None) is not None:
             g = pair_network(norm.density, block, *ends)[0]
             density = density + f_c * torch.tanh(g**2)
         position = dict.fromkeys(range(c.l_max + 1), 0)
@@ -230,7 +230,8 @@ def interaction(potential, layer, u, i: int, pairs, species: list[int]) -> Tenso
     if hasattr(norm, "alpha"):
         divisor = norm.alpha + norm.beta * density
     else:
-        divisor = 1 + density if hasattr(norm, "density") else c.mean_neighbors
+        has_density = getattr(norm, "density", None) is not None
+        divisor = 1 + density if has_density else c.mean_neighbors
     a = [torch.cat(sums[l], dim=1) / divisor for l in range(c.l_max + 1)]
     return message(c, block.message, a, u[i], species[i])
 
