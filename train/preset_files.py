@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,7 +74,7 @@ def preset_summary(name: str) -> str:
 
 
 def read_with_preset(
-    cls: type[T], path: str | Path, preset: str | None = None
+    cls: type[T], path: str | os.PathLike[str], preset: str | None = None
 ) -> tuple[T, list[Effective]]:
     """Return the configuration in a YAML file, on top of a preset where one is named.
 
@@ -110,7 +111,9 @@ def read_with_preset(
     return config, _origins(config, content, start)
 
 
-def read_and_show(cls: type[T], path: str | Path, preset: str | None = None) -> T:
+def read_and_show(
+    cls: type[T], path: str | os.PathLike[str], preset: str | None = None
+) -> T:
     """Return what [`read_with_preset`][] does; show every value and its origin.
 
     Raises:

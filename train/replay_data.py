@@ -77,7 +77,7 @@ def _check_file(head: HeadData, path: Path) -> None:
             explain(
                 f"structures of head {head.name!r} cannot be labelled in a cache",
                 got=f"the folder {path}",
-                wanted="files, as replay.labels: pseudo",
+                wanted="files with structures",
                 fix="name the files that the cache was built from",
             )
         )
