@@ -76,23 +76,23 @@ def rename(file: Path, old: str, new: str, output: Path) -> int:
     """Write the model file with another name for a head."""
     from lamplighter.model.head_rows import rename_heads
 
-    return _edit(
-        file, output, {"rename": {old: new}}, lambda p: rename_heads(p, {old: new})
-    )
+    note = {"operation": "rename", "heads": {old: new}}
+    return _edit(file, output, note, lambda p: rename_heads(p, {old: new}))
 
 
 def drop(file: Path, heads: Sequence[str], output: Path) -> int:
     """Write the model file without some heads."""
     from lamplighter.model.head_rows import drop_heads
 
-    return _edit(file, output, {"drop": list(heads)}, lambda p: drop_heads(p, heads))
+    note = {"operation": "drop", "heads": list(heads)}
+    return _edit(file, output, note, lambda p: drop_heads(p, heads))
 
 
 def copy(file: Path, head: str, name: str, output: Path) -> int:
     """Write the model file with a copy of a head under another name."""
     from lamplighter.model.head_rows import copy_head
 
-    note = {"copy": {head: name}}
+    note = {"operation": "copy", "heads": {head: name}}
     return _edit(file, output, note, lambda p: copy_head(p, head, name))
 
 
@@ -100,7 +100,7 @@ def renew(file: Path, head: str, seed: int, output: Path) -> int:
     """Write the model file with the readouts of a head drawn anew."""
     from lamplighter.model.head_rows import initialise_head
 
-    note = {"renew": head, "seed": seed}
+    note = {"operation": "renew", "heads": [head], "seed": seed}
     return _edit(file, output, note, lambda p: initialise_head(p, head, seed))
 
 
@@ -118,7 +118,7 @@ def describe(
                 wanted="--level, --dispersion, --licence or --source",
             )
         )
-    note = {"describe": head, **given}
+    note = {"operation": "describe", "heads": [head], **given}
     return _edit(file, output, note, lambda p: describe_head(p, head, **given))
 
 
