@@ -14,6 +14,9 @@ from torch import distributed
 from lamplighter.errors import ConfigError, explain
 from lamplighter.train.ranks import missing_fabric
 
+JOINING = timedelta(minutes=10)
+"""How long processes wait for each other at the start, and for sums of gradients."""
+
 PATIENCE = timedelta(days=2)
 """How long processes wait for process 0, which reads, judges and writes alone."""
 
@@ -51,7 +54,7 @@ def launch(launcher: str, device: str) -> Iterator[tuple[Any, Any]]:
         strategy=DDPStrategy(
             cluster_environment=environment,
             process_group_backend="nccl" if device == "cuda" else "gloo",
-            timeout=PATIENCE,
+            timeout=JOINING,
         ),
     )
     fabric.launch()

@@ -14,6 +14,7 @@ from lamplighter.console import table
 from lamplighter.errors import ConfigError, explain
 from lamplighter.train.config import TrainConfig
 from lamplighter.train.finetune_config import FinetuneConfig
+from lamplighter.train.ranks import mute_others
 from lamplighter.train.yaml_config import from_mapping, read_mapping, to_mapping
 
 FOLDER = Path(__file__).parent / "presets"
@@ -119,6 +120,7 @@ def read_and_show(
     Raises:
         ConfigError: see there.
     """
+    mute_others()
     config, found = read_with_preset(cls, path, preset)
     show_effective(found, f"settings of {path}")
     return config

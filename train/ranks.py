@@ -216,6 +216,13 @@ def join_ranks(device: str) -> Iterator[Ranks]:
         yield ranks
 
 
+def mute_others() -> None:
+    """Let only process 0 speak, before the processes have joined."""
+    names = {"torchrun": "RANK", "slurm": "SLURM_PROCID", None: ""}
+    if os.environ.get(names[_launcher(os.environ)], "0") != "0":
+        mute()
+
+
 def _launcher(environment: Mapping[str, str]) -> str | None:
     """Return "torchrun", "slurm", or None for a single process.
 
@@ -237,7 +244,7 @@ def _launcher(environment: Mapping[str, str]) -> str | None:
             explain(
                 "several processes were started by mpiexec",
                 wanted="torchrun, or srun of SLURM",
-                fix="torchrun --nproc-per-node N -m lamplighter train CONFIG",
+                fix="torchrun --standalone --nproc-per-node N -m lamplighter train CONFIG",
             )
         )
     return None

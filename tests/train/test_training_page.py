@@ -64,14 +64,18 @@ def test_torchrun_trains_in_two_processes(settings, tmp_path):
         r"^(OMP_NUM_THREADS=1 torchrun .*)$", PAGE.read_text(), re.MULTILINE
     )
     content = yaml.safe_load(settings.read_text())
+    del content["heads"][1]
     content["run"] |= {"max_steps": 4, "threads": 1}
-    content["model"] = {"channels": 4, "edge_channels": 4, "l_max": 1}
+    content["model"] = {
+        **{"channels": 4, "edge_channels": 4, "l_max": 1, "cutoff": 4.0},
+        **{"radial_hidden": [8], "correlation": 2},
+    }
     settings.write_text(yaml.safe_dump(content))
     variables, *words = command.split()
     assert variables == "OMP_NUM_THREADS=1"
     assert words[0] == "torchrun"
     finished = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--master-port=0", *words[1:]],
+        [sys.executable, "-m", "torch.distributed.run", *words[1:]],
         cwd=tmp_path,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -80,4 +84,4 @@ def test_torchrun_trains_in_two_processes(settings, tmp_path):
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.count("ended by steps") == 1
-    assert len(load_potential(tmp_path / "run" / "model.safetensors").config.heads) == 2
+    assert len(load_potential(tmp_path / "run" / "model.safetensors").config.heads) == 1
