@@ -25,6 +25,8 @@ Source: L. H. Thomas (1927), E. Fermi (1927); numerical prefactor from E. H. Lie
 Rev. Mod. Phys. 53, 603 (1981).
 """
 
+_FEW = 32
+"""Atoms of a molecule whose distances are all computed; a list costs more than that."""
 _HARTREE_ATOMS = (
     *(0.0, 0.500, 2.903, 7.478, 14.667, 24.654, 37.845, 54.589, 75.067, 99.734),
     *(128.938, 162.255, 200.053, 242.346, 289.359, 341.259, 398.110, 460.148, 527.540),
@@ -163,7 +165,11 @@ def _check_distances(frame: Frame, limits: ReaderLimits) -> None:
     reach = 2.0 * limits.min_distance * float(radii.max())
     if reach == 0.0:
         return
-    i, j, vectors = neighbor_pairs(frame.atoms(), reach)
+    if any(frame.pbc) or frame.n_atoms > _FEW:
+        i, j, vectors = neighbor_pairs(frame.atoms(), reach)
+    else:
+        i, j = np.nonzero(~np.eye(frame.n_atoms, dtype=bool))
+        vectors = frame.positions[j] - frame.positions[i]
     d = np.linalg.norm(vectors, axis=1)
     ratio = d / (radii[i] + radii[j])
     if ratio.size and ratio.min() < limits.min_distance:

@@ -17,6 +17,7 @@ called. Keys of extended XYZ:
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -179,7 +180,7 @@ class _Raw:
         """Keys of the comment line."""
         return self.atoms.info
 
-    @property
+    @functools.cached_property
     def uid(self) -> str:
         """The ``uid`` key, or a digest of the geometry."""
         atoms = self.atoms

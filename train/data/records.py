@@ -73,7 +73,8 @@ def find_neighbours(frame: Frame, cutoff: float) -> Neighbours:
     shifts = np.zeros((len(i), 3), dtype=np.int64)
     if any(frame.pbc) and len(i):
         rest = vectors - (frame.positions[j] - frame.positions[i])
-        shifts = np.rint(rest @ np.linalg.pinv(frame.cell)).astype(np.int64)
+        inverse = np.linalg.inv if all(frame.pbc) else np.linalg.pinv
+        shifts = np.rint(rest @ inverse(frame.cell)).astype(np.int64)
     found = Neighbours(i, j, shifts)
     error = np.abs(found.vectors(frame) - vectors).max(initial=0.0)
     if error > _EXACT:

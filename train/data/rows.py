@@ -17,8 +17,8 @@ NESTED = ("key_value_pairs", "data")
 """Entries of a row whose own entries are labels as well; the row's entries win."""
 
 
-def plain(value: Any) -> Any:
-    """Return a JSON value with ASE's marked arrays as lists or numpy arrays.
+def _decoded(value: dict[str, Any]) -> Any:
+    """Return a JSON object, or the array or the cell that it stands for.
 
     Of ASE's markers only arrays and cells are understood; other objects stay
     dictionaries.
@@ -26,10 +26,6 @@ def plain(value: Any) -> Any:
     Raises:
         ValueError: a marked array whose entries do not fit its shape.
     """
-    if isinstance(value, list):
-        return [plain(v) for v in value]
-    if not isinstance(value, dict):
-        return value
     if "__ndarray__" in value:
         shape, dtype, flat = value["__ndarray__"]
         kind = np.dtype(str(dtype)).kind
@@ -37,12 +33,12 @@ def plain(value: Any) -> Any:
             raise ValueError(f"an array of dtype {dtype}")  # noqa: TRY003
         return np.asarray(flat, dtype=str(dtype)).reshape(shape)
     if value.get("__ase_objtype__") == "cell":
-        return plain(value["array"])
-    return {key: plain(v) for key, v in value.items()}
+        return value["array"]
+    return value
 
 
 def found_in_row(row: Mapping[str, Any], number: int, where: str) -> Found:
-    """Return the structure of a row that has been decoded with `plain`.
+    """Return the structure of a row that has been decoded.
 
     Args:
         row: numbers, positions, cell, pbc, properties, key_value_pairs and data.
@@ -88,7 +84,7 @@ def parse_json(content: bytes | str, where: str) -> Any:
         DataError: it is not JSON.
     """
     try:
-        return plain(json.loads(content))
+        return json.loads(content, object_hook=_decoded)
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(
             explain(

@@ -231,5 +231,8 @@ def graph_of(
         species=torch.tensor(species, dtype=torch.int64),
         frames=torch.zeros(frame.n_atoms, dtype=torch.int64),
         heads=torch.tensor([index]),
-        conditions=structure_conditions(frame.atoms(), config),
+        # Without conditions ASE atoms would be made for nothing.
+        conditions=structure_conditions(frame.atoms(), config)
+        if config.conditions
+        else None,
     )
