@@ -78,7 +78,10 @@ class Trainer:
         unpack_module("start", job.potential, start)
         mixed = job.run.dtype == "mixed"
         self.stepper = Stepper(
-            job.potential, job.loss, job.optimizer, mixed=mixed, ranks=self.ranks
+            *(job.potential, job.loss, job.optimizer),
+            mixed=mixed,
+            ranks=self.ranks,
+            edge_chunk=job.run.edge_chunk,
         )
         self.best = copy.deepcopy(job.potential)
         self._judged = copy.deepcopy(job.potential) if mixed else self.average.module

@@ -168,6 +168,7 @@ def compute_loss(
     batch: Batch,
     settings: LossSettings,
     counts: LossCounts | None = None,
+    edge_chunk: int = 0,
 ) -> LossTerms:
     """Return the loss of `potential` on a batch, ready for ``backward``.
 
@@ -175,8 +176,12 @@ def compute_loss(
 
     * hessian: ``W_H / n_frames * sum_f w_f mean_{rows, jb} h(H_jb - H_ref)``;
     * prior: that of the potential's bias of E0, once for the whole batch.
+
+    With an `edge_chunk` the memory for energies, forces and stresses is bounded, as in
+    [`predict`][lamplighter.model.derivatives].
     """
-    prediction = predict(potential, batch.graph, training=True)
+    graph = batch.graph
+    prediction = predict(potential, graph, training=True, edge_chunk=edge_chunk)
     terms = batch_loss(batch, prediction, settings, counts)
     total = counts or LossCounts.of(batch)
     labels, added = batch.hessian, {}

@@ -52,6 +52,9 @@ class RunSettings:
             ``best-STEP.safetensors``; 0 keeps only those of the end.
         accumulate: parts in which a process computes its share of a batch, one after
             the other: the same step with less memory.
+        edge_chunk: pairs that a layer looks at together in a training step; what it
+            computes of them is then computed again for every derivative and not kept,
+            which takes longer and less memory. 0: all pairs, everything is kept.
         seed: seed of the starting weights and of the sampling.
         dtype: "float32", "float64", or "mixed": energies, forces and their gradients in
             float32; weights, sums of gradients, moments and averages in float64.
@@ -78,6 +81,7 @@ class RunSettings:
     keep_checkpoints: int = 2
     keep_best: int = 0
     accumulate: int = 1
+    edge_chunk: int = 0
     seed: int = 1
     dtype: Literal["float32", "float64", "mixed"] = "float32"
     threads: int = 0
@@ -97,7 +101,7 @@ class RunSettings:
         for name in (*names, "keep_checkpoints", "accumulate"):
             value = getattr(self, name)
             check(value > 0, f"run: {name}", value, "at least 1")
-        for name in ("max_minutes", "threads", "keep_best"):
+        for name in ("max_minutes", "threads", "keep_best", "edge_chunk"):
             value = getattr(self, name)
             check(value >= 0, f"run: {name}", value, "at least 0")
 

@@ -63,6 +63,7 @@ class Stepper:
         *,
         mixed: bool = False,
         ranks: Ranks | None = None,
+        edge_chunk: int = 0,
     ) -> None:
         """Set up the optimiser and the average.
 
@@ -72,6 +73,7 @@ class Stepper:
             settings: how the weights move.
             mixed: move float64 twins of the weights.
             ranks: processes that share the batches; None: one.
+            edge_chunk: pairs that are looked at together; 0: all.
 
         Raises:
             ConfigError: see [`lamplighter.train.optim.Optimizers`][].
@@ -79,6 +81,7 @@ class Stepper:
         self.potential = potential
         self.weights = copy.deepcopy(potential).double() if mixed else potential
         self._loss = loss
+        self._edge_chunk = edge_chunk
         self._settings = settings
         self._ranks = ranks or Ranks()
         self.optimizers = Optimizers(self.weights, settings)
@@ -102,7 +105,9 @@ class Stepper:
         terms = torch.zeros(len(TERMS), dtype=torch.float64, device=self._ranks.device)
         with self._ranks.together("a training step"):
             for batch in batches:
-                loss = compute_loss(self.potential, batch, self._loss, counts)
+                loss = compute_loss(
+                    self.potential, batch, self._loss, counts, self._edge_chunk
+                )
                 loss.total.backward()
                 terms += _row(loss.named, terms)
                 self._hand_over_gradients()

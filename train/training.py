@@ -36,7 +36,7 @@ from lamplighter.train.yaml_config import to_mapping
 
 FREE_TO_CHANGE = (
     *("max_minutes", "threads", "checkpoint_every"),
-    *("keep_checkpoints", "keep_best", "accumulate", "device"),
+    *("keep_checkpoints", "keep_best", "accumulate", "edge_chunk", "device"),
     *("logging", "wandb_online"),
 )
 """Settings of `RunSettings` that may differ when a run is resumed."""
