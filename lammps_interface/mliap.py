@@ -246,7 +246,7 @@ def _hand_over(data: Any, rows: Rows, answer: Answer) -> None:
         spread = energies.new_zeros(data.ntotal)
         spread[rows.kept[: rows.n_owned]] = energies  # type: ignore[index]
         energies = spread
-    listed = integers(data.iatoms, data.natomneigh)[: data.nlistatoms]
+    listed = integers(data, "iatoms", data.natomneigh)[: data.nlistatoms]
     if len(listed):  # without atoms, a plain LAMMPS has no room for their energies
         _set_atom_energies(data, energies[listed].numpy())
     if data.npairs == 0:  # a plain LAMMPS takes the address of the first entry

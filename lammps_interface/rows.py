@@ -49,9 +49,9 @@ class Rows:
     @classmethod
     def of(cls, data: RowData, *, wide: bool) -> Rows:
         """Sort out the rows and pairs of this step."""
-        species = integers(data.elems, data.ntotal)
-        centers = integers(data.pair_i, data.npairs)
-        neighbors = integers(data.pair_j, data.npairs)
+        species = integers(data, "elems", data.ntotal)
+        centers = integers(data, "pair_i", data.npairs)
+        neighbors = integers(data, "pair_j", data.npairs)
         mapped = species >= 0
         wanted = mapped[centers] & mapped[neighbors]
         if not wide:  # pairs of ghost centres (FLAG 1) are their owners' affair
@@ -74,9 +74,9 @@ class Rows:
 
 def graph_of(data: RowData, rows: Rows, dtype: torch.dtype) -> Graph:
     """Return the rank's own atoms, ghosts and pairs as one structure."""
-    vectors = pair_vectors(data.rij, data.npairs)
-    centers = integers(data.pair_i, data.npairs)
-    neighbors = integers(data.pair_j, data.npairs)
+    vectors = pair_vectors(data)
+    centers = integers(data, "pair_i", data.npairs)
+    neighbors = integers(data, "pair_j", data.npairs)
     if rows.pairs is not None:
         vectors, centers = vectors[rows.pairs], centers[rows.pairs]
         neighbors = neighbors[rows.pairs]
@@ -92,18 +92,21 @@ def graph_of(data: RowData, rows: Rows, dtype: torch.dtype) -> Graph:
     )
 
 
-def pair_vectors(array: Any, n_pairs: int) -> Tensor:
+def pair_vectors(data: RowData) -> Tensor:
     """View LAMMPS' pair vectors as a tensor [n_pairs, 3] without a copy."""
-    if n_pairs == 0:  # LAMMPS may hand over None before any pair existed
+    if data.npairs == 0:  # an upstream LAMMPS raises, or has None, instead of nothing
         return torch.zeros((0, 3), dtype=torch.float64)
-    return torch.from_numpy(on_host(array)).reshape(n_pairs, 3)
+    return torch.from_numpy(on_host(data.rij)).reshape(data.npairs, 3)
 
 
-def integers(array: Any, length: int) -> Tensor:
-    """Return LAMMPS' 32-bit indices as int64, the index type of torch."""
+def integers(data: object, name: str, length: int) -> Tensor:
+    """Return LAMMPS' 32-bit indices called `name` as int64, the index type of torch.
+
+    An array without entries is not asked for: an upstream LAMMPS cannot make one.
+    """
     if length == 0:
         return torch.zeros(0, dtype=torch.int64)
-    return torch.from_numpy(on_host(array)[:length]).to(torch.int64)
+    return torch.from_numpy(on_host(getattr(data, name))[:length]).to(torch.int64)
 
 
 def on_host(array: Any) -> np.ndarray[Any, Any]:

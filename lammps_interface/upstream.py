@@ -92,9 +92,9 @@ def ghost_reach(data: RowData, enough: float) -> float:
     along every axis, so that the largest component counts: its corners are farther
     away. Returns 0 where no pair leads to a ghost.
     """
-    centers = integers(data.pair_i, data.npairs).numpy()
-    neighbors = integers(data.pair_j, data.npairs).numpy()
-    steps = pair_vectors(data.rij, data.npairs).numpy()
+    centers = integers(data, "pair_i", data.npairs).numpy()
+    neighbors = integers(data, "pair_j", data.npairs).numpy()
+    steps = pair_vectors(data).numpy()
     away = np.full((data.ntotal, 3), np.inf)
     away[: data.nlocal] = 0.0
     reach = 0.0

@@ -115,6 +115,23 @@ def test_arrays_may_be_none_before_any_pair_existed(mliap):
     assert rank.energy == pytest.approx(-23.25, abs=3.0)
 
 
+class BareRank(PeriodicRank):
+    """Arrays of a plain upstream LAMMPS, which cannot be made without entries."""
+
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        if isinstance(value, np.ndarray) and value.size == 0:
+            message = "Invalid shape in axis 0: 0."
+            raise ValueError(message)
+        return value
+
+
+def test_arrays_without_entries_are_not_asked_for(mliap):
+    rank = BareRank(Atoms(cell=np.eye(3) * 9, pbc=True), 4.0, ELEMENTS)
+    mliap.compute_forces(rank)
+    assert rank.energy == 0.0
+
+
 def test_centres_in_any_order(mliap, structures, rng):
     ordered, shuffled = rank_of(structures["rattled"]), rank_of(structures["rattled"])
     order = rng.permutation(shuffled.npairs)
