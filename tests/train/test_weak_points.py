@@ -1,6 +1,6 @@
 """Seventeen weak points of multi-head training elsewhere, each shown to be absent.
 
-The table names the tests that show it; the first test checks that they exist and are on.
+The table names the tests that show it; the first test checks that they exist and run.
 What is short to show is shown here.
 """
 
