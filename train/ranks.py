@@ -244,7 +244,8 @@ def _launcher(environment: Mapping[str, str]) -> str | None:
             explain(
                 "several processes were started by mpiexec",
                 wanted="torchrun, or srun of SLURM",
-                fix="torchrun --standalone --nproc-per-node N -m lamplighter train CONFIG",
+                fix="torchrun --standalone --nproc-per-node N -m lamplighter train "
+                "CONFIG",
             )
         )
     return None

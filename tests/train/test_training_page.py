@@ -67,8 +67,12 @@ def test_torchrun_trains_in_two_processes(settings, tmp_path):
     del content["heads"][1]
     content["run"] |= {"max_steps": 4, "threads": 1}
     content["model"] = {
-        **{"channels": 4, "edge_channels": 4, "l_max": 1, "cutoff": 4.0},
-        **{"radial_hidden": [8], "correlation": 2},
+        "channels": 4,
+        "edge_channels": 4,
+        "l_max": 1,
+        "cutoff": 4.0,
+        "radial_hidden": [8],
+        "correlation": 2,
     }
     settings.write_text(yaml.safe_dump(content))
     variables, *words = command.split()
