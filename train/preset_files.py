@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from lamplighter.console import table
+from lamplighter.console import info
 from lamplighter.errors import ConfigError, explain
 from lamplighter.train.config import TrainConfig
+from lamplighter.train.errors_table import aligned
 from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.ranks import mute_others
 from lamplighter.train.yaml_config import from_mapping, read_mapping, to_mapping
@@ -128,8 +129,9 @@ def read_and_show(
 
 def show_effective(found: Iterable[Effective], title: str) -> None:
     """Show every setting, its value, and where it comes from."""
-    rows = [(one.name, one.value, one.origin) for one in found]
-    table(rows, ("setting", "value", "from"), title=title)
+    rows = [(one.name, one.origin, one.value) for one in found]
+    info(title)
+    info(aligned([("setting", "from", "value"), *rows], n_names=3))
 
 
 def settings_of(cls: type[TrainConfig | FinetuneConfig], name: str) -> dict[str, Any]:
