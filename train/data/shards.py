@@ -78,7 +78,8 @@ def write_shard(
         "crc32": np.array([zlib.crc32(r) for r in records], dtype="<u4"),
         **{name: np.asarray(columns[name], dtype=t) for name, t in COLUMNS.items()},
     }
-    metadata = {"format": FORMAT, "note": json.dumps(note, ensure_ascii=False)}
+    # One entry only: safetensors writes several in an order that changes.
+    metadata = {FORMAT: json.dumps(note, ensure_ascii=False)}
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
         return sha256_file(temporary)
@@ -211,8 +212,6 @@ def _parsed(path: Path, content: mmap.mmap) -> Shard:
         raise ValueError("the header is cut off")  # noqa: TRY003
     header = json.loads(content[8 : 8 + size])
     metadata = header.pop("__metadata__")
-    if metadata["format"] != FORMAT:
-        raise ValueError("not a shard of a cache")  # noqa: TRY003
     known = {"records": "u1", "ends": "<i8", "crc32": "<u4", **COLUMNS}
     arrays = {}
     for name, dtype in known.items():
@@ -227,4 +226,4 @@ def _parsed(path: Path, content: mmap.mmap) -> Shard:
     same = all(len(arrays[name]) == n for name in COLUMNS)
     if not (fits and same and (np.diff(ends) > 0).all()):
         raise ValueError("the columns do not fit the records")  # noqa: TRY003
-    return Shard(path, json.loads(metadata["note"]), arrays)
+    return Shard(path, json.loads(metadata[FORMAT]), arrays)
