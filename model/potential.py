@@ -16,7 +16,7 @@ from lamplighter.model.interaction import Interaction
 from lamplighter.model.layers import LayerShape
 from lamplighter.model.linear import EquivariantLinear, by_degree
 from lamplighter.model.pair_geometry import PairFeatures, PairGeometry
-from lamplighter.model.product import SymmetricProduct
+from lamplighter.model.product import SymmetricProduct, products
 from lamplighter.model.readout import LinearReadout, NoReadout, make_readout
 from lamplighter.model.reference_bias import NoReferenceBias, ReferenceBias
 from lamplighter.model.skip import make_skip
@@ -62,7 +62,8 @@ class Layer(nn.Module):
         """
         species = graph.species[: graph.n_own]
         mixed = self.interaction(projected, pairs, graph)
-        update: list[Tensor] = self.linear_product(self.product(mixed, species))
+        powers = products(self.product, mixed, species, graph.chunks)  # (13)
+        update: list[Tensor] = self.linear_product(powers)
         for l, part in enumerate(self.skip(features, species)):
             update[l] = update[l] + part
         return torch.cat(update, dim=1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from lamplighter.model.coupling import as_tensor, symmetric_basis
+from lamplighter.model.recompute import EdgeChunks, recomputed
 
 
 class SymmetricProduct(nn.Module):
@@ -92,3 +95,41 @@ class SymmetricProduct(nn.Module):
 
     def _buffer(self, name: str) -> Tensor:
         return cast("Tensor", getattr(self, name))
+
+
+PAIRS_PER_ATOM = 32
+"""A chunk of this many pairs costs about as much memory as the powers of one atom."""
+
+
+def products(
+    module: SymmetricProduct,
+    features: Tensor,
+    species: Tensor,
+    chunks: EdgeChunks | None,
+) -> Sequence[Tensor]:
+    """Return P per degree; see [`SymmetricProduct.forward`][].
+
+    With `chunks` a few atoms at a time, and their monomials are not kept.
+    """
+    if chunks is None or len(species) == 0:
+        plain: Sequence[Tensor] = module(features, species)
+        return plain
+    names, weights = zip(*module.named_parameters(), strict=True)
+    size = max(chunks.size // PAIRS_PER_ATOM, 1)
+    parts = [
+        recomputed(_with_weights(module, names, atoms), weights, [own], chunks)
+        for own, atoms in zip(features.split(size), species.split(size), strict=True)
+    ]
+    return [torch.cat(degree) for degree in zip(*parts, strict=True)]
+
+
+def _with_weights(
+    module: SymmetricProduct, names: Sequence[str], species: Tensor
+) -> Callable[..., tuple[Tensor, ...]]:
+    """Return `module` as a function of its weights and of the features."""
+
+    def function(*inputs: Tensor) -> tuple[Tensor, ...]:
+        named = dict(zip(names, inputs[:-1], strict=True))
+        return tuple(functional_call(module, named, (inputs[-1], species)))
+
+    return function
