@@ -57,7 +57,8 @@ def unlabelled_drift(
         before: the potential that was post-trained.
         after: what it became; has all heads of `before`.
         frames: geometries; their labels and heads do not count. At most `MOST_FRAMES`,
-            spread over the sequence, are used for each head.
+            spread over the sequence, are used for each head. Pairs are made of their
+            most frequent elements, or of the head's first ones where there is no frame.
     """
     return {
         head.name: asdict(_head_drift(before, after, frames, head.name))
@@ -75,26 +76,22 @@ def _head_drift(
     picks = np.linspace(0, len(usable) - 1, min(MOST_FRAMES, len(usable)))
     chosen = [usable[k] for k in picks.round().astype(int)]
     counts = Counter(int(z) for f in usable for z in f.numbers)
-    elements = sorted(z for z, _ in counts.most_common(MOST_ELEMENTS))
+    common = [z for z, _ in counts.most_common(MOST_ELEMENTS)]
+    elements = sorted(common or sorted(known)[:MOST_ELEMENTS])
     pairs = [_pair(a, b, float(before.config.cutoff))
              for a, b in combinations_with_replacement(elements, 2)]  # fmt: skip
-    first, second = (
-        residuals(p, [*chosen, *(f for curve in pairs for f in curve)], head=head)
-        for p in (before, after)
-    )
+    frames = [*chosen, *(frame for curve in pairs for frame in curve)]
+    said = [residuals(potential, frames, head=head) for potential in (before, after)]
+    n = len(chosen)
     energies = np.array(
-        [
-            [one.predicted.energy / one.frame.n_atoms for one in found]
-            for found in (first, second)
-        ]
+        [[r.predicted.energy / r.frame.n_atoms for r in found] for found in said]
     ).reshape(2, -1)
     moved = energies[1] - energies[0]
-    n = len(chosen)
     forces = [
         (b.predicted.forces - a.predicted.forces).ravel()
-        for a, b in zip(first[:n], second[:n], strict=True)
+        for a, b in zip(said[0][:n], said[1][:n], strict=True)
     ]
-    curves = 2.0 * energies[:, n:].reshape(2, len(pairs), -1)
+    curves = 2.0 * energies[:, n:].reshape(2, len(pairs), N_DISTANCES)
     return HeadDrift(
         n_frames=n,
         energy_moved=1e3 * rmse(moved[:n]) if n else None,

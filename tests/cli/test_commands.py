@@ -59,8 +59,9 @@ def test_train_writes_model_log_errors_and_curve(trained: Path) -> None:
     run = trained / "run"
     names = {path.name for path in run.iterdir()}
     assert {"model.safetensors", "errors.json", "learning_curve.png"} <= names
+    assert "report.html" in names
     assert any(name.endswith(".jsonl") for name in names)
-    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+    assert {name for name in names if name.startswith(".")} <= {".lock"}
 
 
 def test_train_again_finds_everything_done(
