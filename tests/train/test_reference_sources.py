@@ -263,7 +263,7 @@ class TestTrainedBias:
     @pytest.fixture
     def config(self, tiny_config):
         """Head pbe starts from wrong atoms and may correct them; hot may not."""
-        wrong = {"O": -10.3, "Mg": -19.8}
+        wrong = {"O": -10.6, "Mg": -20.4}
         bias = BiasSettings(trainable=True, prior=0.5)
         pbe, hot = tiny_config.heads
         return dataclasses.replace(
@@ -278,16 +278,17 @@ class TestTrainedBias:
         config = dataclasses.replace(
             config,
             optimizer=dataclasses.replace(
-                config.optimizer, learning_rate=0.03, schedule="constant"
+                config.optimizer, learning_rate=0.04, schedule="constant"
             ),
-            run=dataclasses.replace(config.run, max_steps=60, selection="last"),
+            run=dataclasses.replace(
+                config.run, max_steps=40, validate_every=40, selection="last"
+            ),
         )
         result = train(config)
         header = read_header(result.model)
         pbe, hot = header.config.heads
-        assert -10.3 < pbe.reference_energies["O"] < -9.9
-        assert -20.2 < pbe.reference_energies["Mg"] < -19.8
-        assert abs(pbe.reference_energies["O"] + 10.3) > 0.05
+        assert -10.5 < pbe.reference_energies["O"] < -9.0
+        assert -20.3 < pbe.reference_energies["Mg"] < -19.0
         assert dict(hot.reference_energies) == pytest.approx({"O": -15.0, "Mg": -30.0})
         assert "reference_bias.weight" not in load_potential(result.model).state_dict()
         assert hot.learnt == {"energy": 2.0, "forces": 2.0}
@@ -298,6 +299,8 @@ class TestTrainedBias:
         from lamplighter.train.stopping import StopFlag, TrainingInterruptedError
         from lamplighter.train.training import build_job
 
+        few = dataclasses.replace(config.run, max_steps=4)
+        config = dataclasses.replace(config, run=few)
         whole = train(dataclasses.replace(config, output=tmp_path / "whole"))
         job, _ = build_job(config, prepare(config.heads, config.split, config.limits))
         config.output.mkdir()

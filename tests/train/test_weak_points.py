@@ -129,6 +129,8 @@ WEAK_POINTS = {
         f"{POST}::test_a_fine_tuned_model_is_fine_tuned_again",
         "train/test_ranks.py::test_two_processes_take_the_steps_of_one",
         "train/test_sampler.py::test_no_batch_exceeds_the_pairs",
+        "model/test_edge_chunks.py::test_chunks_change_nothing",
+        "model/test_edge_chunks.py::test_values_between_are_not_kept",
     ),
     "17: settings of the user are overridden": (
         f"{HERE}::test_a_section_that_is_given_is_what_is_used",
