@@ -69,15 +69,10 @@ class PairGeometry(nn.Module):
             graph.species.index_select(0, neighbor),
             graph.species.index_select(0, center),
         )
-        contact = self._of_pairs(self.radii, species)
-        cutoff = polynomial_cutoff(distance, config.cutoff, config.cutoff_power)  # (6)
-        basis = self._basis(self._transformed(distance, contact[0] + contact[1]))
-        if config.cutoff_inside:
-            basis = basis * cutoff[:, None]
-            cutoff = (distance < config.cutoff).to(cutoff.dtype)
+        basis, weight = self.of_distances(distance, species)
         pairs = PairFeatures(
             basis=basis,
-            weight=cutoff,
+            weight=weight,
             harmonics=spherical_harmonics(vectors / distance[:, None], config.l_max),
             neighbor=neighbor,
             species=species,
@@ -85,10 +80,29 @@ class PairGeometry(nn.Module):
         if not config.zbl:
             return pairs, distance.new_zeros(graph.n_own)
         charges = self._of_pairs(self.charges, species)
+        contact = self._of_pairs(self.radii, species)
         repulsion = zbl_pair_energy(
             distance, charges, contact[0] + contact[1], config.cutoff_power
         )
         return pairs, sum_slots(repulsion, graph)  # (16)
+
+    def of_distances(
+        self, distance: Tensor, species: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return ``basis`` and ``weight`` of [`PairFeatures`][] for some distances.
+
+        Args:
+            distance: ``[n_slots]``, Å.
+            species: element indices of neighbour and centre, ``[n_slots]`` each.
+        """
+        config = self.config
+        contact = self._of_pairs(self.radii, species)
+        cutoff = polynomial_cutoff(distance, config.cutoff, config.cutoff_power)  # (6)
+        basis = self._basis(self._transformed(distance, contact[0] + contact[1]))
+        if config.cutoff_inside:
+            basis = basis * cutoff[:, None]
+            cutoff = (distance < config.cutoff).to(cutoff.dtype)
+        return basis, cutoff
 
     def _transformed(self, distance: Tensor, contact: Tensor) -> Tensor:
         """Return the argument of the radial basis, equation (2)."""
