@@ -107,5 +107,5 @@ class RunSettings:
 
     @property
     def compute_dtype(self) -> str:
-        """ "float32" or "float64": of the frames and of the model that meets them."""
+        """Precision of the frames and of the model that meets them, by name."""
         return "float64" if self.dtype == "float64" else "float32"
