@@ -4,7 +4,8 @@
 
 Three stages, each a process of its own so that its peak memory is its own: write a
 shard of ASE rows (LMDB) as the public sets are, build the cache, draw and assemble
-every batch of an epoch. The numbers go to ``benchmarks/results/data_cache.json``.
+every batch of an epoch. Interrupted with --folder, the same command goes on with the
+stage where it stopped. The numbers go to ``benchmarks/results/data_cache.json``.
 """
 
 from __future__ import annotations
@@ -97,10 +98,17 @@ def write(folder: Path, n: int) -> dict[str, Any]:
 def build(folder: Path, n: int) -> dict[str, Any]:
     """Build the cache."""
     settings = CacheSettings(cutoff=CUTOFF, head="synthetic", level="Gaussian pairs")
-    build_cache([folder / "data.0000.aselmdb"], folder / "cache", settings)
+    steps: list[tuple[int, str]] = []
+    build_cache(
+        [folder / "data.0000.aselmdb"],
+        folder / "cache",
+        settings,
+        advance=lambda *step: steps.append(step),
+    )
+    built = sum(k for k, note in steps if note != "taken over")
     found = summary(Cache(folder / "cache"))
     assert found["frames"] == n
-    return found
+    return found | {"frames_built_by_this_process": built}
 
 
 def epoch(folder: Path, n: int) -> dict[str, Any]:
@@ -202,11 +210,16 @@ def main() -> None:
     result: dict[str, Any] = {"frames": given.frames, "machine": machine()}
     try:
         for name in STAGES:
+            note = folder / f"{name}.json"
+            if note.is_file():
+                result[name] = json.loads(note.read_text(encoding="utf-8"))
+                continue
             command = [sys.executable, __file__, "--stage", name]
             command += ["--folder", str(folder), "--frames", str(given.frames)]
             command += ["--assemble", str(given.assemble)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             result[name] = json.loads(done.stdout.decode().splitlines()[-1])
+            note.write_text(json.dumps(result[name]), encoding="utf-8")
             print(name, json.dumps(result[name]), flush=True)
     finally:
         if given.folder is None:
