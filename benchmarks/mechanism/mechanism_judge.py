@@ -11,13 +11,17 @@ from typing import Any
 
 import torch
 from mechanism_data import SOURCES, TEST_SETS
-from mechanism_recipes import ARMS, Size
+from mechanism_recipes import ARMS, SHIPPED_ARMS, Size
 
 import lamplighter
 from lamplighter.files import sha256_file
 from lamplighter.model import Potential, load_potential
-from lamplighter.train import read_frames
+from lamplighter.resources import base_model
+from lamplighter.train import FinetuneConfig, Frame, read_frames
+from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.evaluation import by_head, residuals, table_of
+from lamplighter.train.prepare import prepare
+from lamplighter.train.yaml_config import read_yaml
 
 NUMBERS = ("energy_mae", "energy_rmse", "force_mae", "force_rmse", "force_rms")
 """Columns that are kept, energies in meV/atom, forces in meV/Å."""
@@ -32,7 +36,8 @@ def collect(
 
     ``runs[arm][seed]["errors"][set]`` holds the numbers of a test set, and
     ``["validation"][head]`` those of the held-out frames by which settings may be
-    chosen.
+    chosen. ``shipped[arm][seed][head]`` holds those of the shipped model's held-out
+    frames, ``shipped["base"]["1"][head]`` before post-training.
     """
     runs: dict[str, dict[str, Any]] = {}
     for arm in ARMS:
@@ -41,6 +46,7 @@ def collect(
             if (folder / "errors.json").is_file():
                 log.info("seed %d %s: judged", seed, arm)
                 runs.setdefault(arm, {})[str(seed)] = _judge(folder, output / "data")
+    shipped = _shipped(output, seeds)
     return {
         "lamplighter": lamplighter.__version__,
         "torch": torch.__version__,
@@ -53,6 +59,7 @@ def collect(
             if counts[t.name]
         },
         "runs": runs,
+        "shipped": shipped,
     }
 
 
@@ -81,7 +88,44 @@ def _judge(folder: Path, data: Path) -> dict[str, Any]:
     }
 
 
+def _shipped(output: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """Every old head of the shipped model on what that model held out."""
+    done = {
+        (arm, seed): folder / "model.safetensors"
+        for arm in SHIPPED_ARMS
+        for seed in seeds
+        if ((folder := output / f"seed{seed}" / arm) / "errors.json").is_file()
+    }
+    if not done:
+        return {}
+    config = read_yaml(
+        FinetuneConfig, output / f"seed{seeds[0]}" / "shipped-replay.yaml"
+    )
+    data = prepare((*config.heads, *config.replay_heads), config.split, config.limits)
+    old = {h.name for h in config.replay_heads}
+    frames = [f for f in data.frames("validation") if f.head in old]
+    result: dict[str, Any] = {"base": {"1": _by_head(base_model(), frames)}}
+    for (arm, seed), model in done.items():
+        log.info("seed %d %s: judged", seed, arm)
+        result.setdefault(arm, {})[str(seed)] = _by_head(model, frames)
+    return result
+
+
+def _by_head(model: Path, frames: Sequence[Frame]) -> dict[str, Any]:
+    potential = load_potential(model, dtype="float64")
+    rows = by_head(table_of(residuals(potential, frames)))
+    return {
+        head: {"n_frames": row.n_frames, **_numbers(row)} for head, row in rows.items()
+    }
+
+
 def _errors(potential: Potential, path: Path, head: str) -> dict[str, float]:
     frames = read_frames(path, head)
-    row = dataclasses.asdict(by_head(table_of(residuals(potential, frames)))[head])
-    return {name: round(row[name], 3) for name in NUMBERS if row[name] is not None}
+    return _numbers(by_head(table_of(residuals(potential, frames)))[head])
+
+
+def _numbers(row: ErrorRow) -> dict[str, float]:
+    values = dataclasses.asdict(row)
+    return {
+        name: round(values[name], 3) for name in NUMBERS if values[name] is not None
+    }

@@ -20,6 +20,8 @@ ARM_NAMES = {
 }
 """In the order of the tables."""
 
+SHIPPED_NAMES = ("shipped-replay", "shipped-naive")
+
 SET_NAMES = {
     "pbe-crystals": "crystals",
     "pbe-surfaces": "adsorbates and rattled surfaces",
@@ -45,25 +47,34 @@ LIMIT = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Numbers of the seeds: mean, sample standard deviation, largest."""
+    """Numbers of the seeds.
+
+    Attributes:
+        mean: over the seeds.
+        deviation: sample standard deviation; None with a single seed.
+        largest: of the seeds.
+    """
 
     mean: float
-    deviation: float
+    deviation: float | None
     largest: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Summarise one number a seed; the deviation of a single one is 0."""
+        """Summarise one number a seed."""
         return cls(
             mean=mean(values),
-            deviation=stdev(values) if len(values) > 1 else 0.0,
+            deviation=stdev(values) if len(values) > 1 else None,
             largest=max(values),
         )
 
     def text(self, digits: int = 0, *, signed: bool = False) -> str:
         """Return ``mean ± deviation``."""
         sign = "+" if signed else ""
-        return f"{self.mean:{sign}.{digits}f} ± {self.deviation:.{digits}f}"
+        text = f"{self.mean:{sign}.{digits}f}"
+        if self.deviation is None:
+            return text
+        return f"{text} ± {self.deviation:.{digits}f}"
 
 
 class Numbers:
@@ -73,8 +84,8 @@ class Numbers:
         """Keep the seeds that every arm has."""
         self.content = content
         runs = content["runs"]
-        common = set.intersection(*(set(runs[arm]) for arm in ARM_NAMES))
-        self.seeds = sorted(common, key=int)
+        self.seeds = _common(runs, tuple(ARM_NAMES))
+        self.shipped_seeds = _common(content["shipped"], SHIPPED_NAMES)
 
     @classmethod
     def read(cls, path: Path) -> Numbers:
@@ -85,10 +96,6 @@ class Numbers:
     def foreign_sets(self) -> list[str]:
         """Test sets of the main head outside its domain, as far as they exist."""
         return [s for s in SET_NAMES if s in self.content["test_sets"]][1:]
-
-    def has(self, arm: str, test: str) -> bool:
-        """Whether the potentials of an arm are judged on a test set."""
-        return test in self.content["runs"][arm][self.seeds[0]]["errors"]
 
     def values(self, arm: str, test: str, number: str) -> list[float]:
         """Return one error of each seed, in meV/atom or meV/Å."""
@@ -107,3 +114,26 @@ class Numbers:
             strict=True,
         )
         return Spread.of([100.0 * (new / old - 1.0) for old, new in pairs])
+
+    def shipped_error(self, arm: str, head: str, number: str) -> Spread:
+        """Return an error of an old head of the shipped model after post-training."""
+        runs = self.content["shipped"][arm]
+        return Spread.of([runs[seed][head][number] for seed in self.shipped_seeds])
+
+    def shipped_before(self, head: str, number: str) -> float:
+        """Return the error of a head of the shipped model itself."""
+        value: float = self.content["shipped"]["base"]["1"][head][number]
+        return value
+
+    def shipped_growth(self, arm: str, head: str, number: str) -> Spread:
+        """Return the growth of an error by post-training the shipped model, in %."""
+        before = self.shipped_before(head, number)
+        runs = self.content["shipped"][arm]
+        after = [runs[seed][head][number] for seed in self.shipped_seeds]
+        return Spread.of([100.0 * (value / before - 1.0) for value in after])
+
+
+def _common(runs: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
+    """The seeds that every arm has."""
+    found = [set(runs.get(arm, {})) for arm in arms]
+    return sorted(set.intersection(*found), key=int)
