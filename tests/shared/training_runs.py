@@ -11,6 +11,8 @@ import torch
 
 from lamplighter.train import loop
 from lamplighter.train.config import TrainConfig
+from lamplighter.train.finetune import finetune
+from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.loop import LOG, Trainer
 from lamplighter.train.prepare import prepare
 from lamplighter.train.ranks import join_ranks
@@ -48,8 +50,10 @@ def run(config: TrainConfig, trouble: str = "") -> dict[str, Any]:
         }
 
 
-def run_all(config: TrainConfig) -> str:
-    """Train as `lamplighter train` does."""
+def run_all(config: TrainConfig | FinetuneConfig) -> str:
+    """Train as `lamplighter train` or `lamplighter finetune` does."""
+    if isinstance(config, FinetuneConfig):
+        return str(finetune(config).model)
     return str(train(config).model)
 
 

@@ -12,6 +12,7 @@ from process_groups import in_processes, slurm_variables
 
 from lamplighter.errors import ConfigError, OptionalDependencyError
 from lamplighter.model import load_potential
+from lamplighter.train.finetune_config import FinetuneConfig, NewHead, ReplaySettings
 from lamplighter.train.ranks import Ranks, join_ranks
 
 
@@ -82,6 +83,27 @@ def test_srun_starts_a_whole_training(tiny_config):
     assert first == second
     assert load_potential(first).config.heads[0].name == "pbe"
     assert not list(tiny_config.output.glob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_two_processes_add_a_head(base, base_config, data_file, tmp_path):
+    new = data_file("new.xyz", head="new", level="NEW", scale=1.2, n=6)
+    config = FinetuneConfig(
+        base=base,
+        output=tmp_path / "alone",
+        heads=(NewHead(name="new", level="NEW", files=(new,), start_from="pbe"),),
+        replay_heads=base_config.heads,
+        replay=ReplaySettings(
+            labels="pseudo", drift_limit=10.0, energy_drift_limit=100.0
+        ),
+        run=dataclasses.replace(base_config.run, max_steps=6),
+    )
+    alone = load_potential(training_runs.run_all(config)).state_dict()
+    shared = _elsewhere(config, "shared")
+    first, second = _both_values(in_processes(training_runs.run_all, shared))
+    assert first == second
+    for name, values in load_potential(first).state_dict().items():
+        np.testing.assert_allclose(values, alone[name], atol=1e-8, err_msg=name)
 
 
 @pytest.mark.parametrize(
