@@ -48,6 +48,8 @@ def main(words: Sequence[str] | None = None) -> int:
     for seed in arguments.seeds:
         for arm in arguments.arms:
             _train(arm, seed, size, output)
+    if arguments.train_only:
+        return 0
     result = collect(output, seeds=arguments.seeds, size=size, counts=counts)
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(arguments.results) as path:
@@ -63,6 +65,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS, help="JSON to write")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--arms", nargs="+", choices=ALL, default=ALL)
+    parser.add_argument("--train-only", action="store_true", help="judge nothing")
     parser.add_argument("--steps", type=int, default=default.steps)
     parser.add_argument("--new-steps", type=int, default=default.new_steps)
     parser.add_argument("--shipped-steps", type=int, default=default.shipped_steps)
