@@ -1,0 +1,5 @@
+"""The compiled potential: tables for one head, evaluated by a native library."""
+
+from lamplighter.model.compiled.potential import CompiledPotential, compile_potential
+
+__all__ = ["CompiledPotential", "compile_potential"]

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// The backward pass of a block of atoms: each function is the derivative of one or two of
+// forward.h, in the opposite order.
+#ifndef LAMPLIGHTER_BACKWARD_H
+#define LAMPLIGHTER_BACKWARD_H
+
+#include <algorithm>
+
+#include "activation.h"
+#include "evaluation.h"
+
+namespace lamplighter {
+
+// (8), (15): to the features of this layer. What the skip of the next layer gives back
+// is there already.
+template <typename Real> void EvaluationOf<Real>::project_back(const Task &task) {
+  const Layer &layer = task.layer;
+  const Field features = kept(task.state.features, layer.features, task);
+  const Field back = kept(task.state.back, layer.features, task);
+  if (task.t + 1 == p_.n_layers) {
+    for (int64_t k = 0; k < task.n; ++k)
+      std::fill_n(back[k], layer.features.size, Real(0));
+  } else {
+    const Layer &next = p_.layers[task.t + 1];
+    const Field gradients = kept(layers_[task.t + 1].gradients, next.edges, task);
+    for (int l = 0; l <= next.l_edge; ++l)
+      apply(task, l, gradients, next.up[l].backward(task.species), back, true);
+  }
+  for (int64_t k = 0; k < task.n; ++k) read_out(task, features[k], back[k]);
+}
+
+// (14), (13): to the features of the layer before and to the input of the product.
+template <typename Real> void EvaluationOf<Real>::update_back(const Task &task) {
+  const Layer &layer = task.layer;
+  const int64_t c = p_.channels;
+  const Field back = kept(task.state.back, layer.features, task);
+  if (task.t > 0) {
+    const Layer &last = p_.layers[task.t - 1];
+    const Field before = kept(layers_[task.t - 1].back, last.features, task);
+    for (int64_t k = 0; k < task.n; ++k)
+      std::fill_n(before[k], last.features.size, Real(0));
+    for (int l = 0; l <= std::min(layer.l_in, layer.l_out); ++l)
+      if (!layer.skip[l].empty())
+        apply(task, l, back, layer.skip[l].backward(task.species), before, false);
+  }
+  const Field product = passing(task.work.product, layer.features);
+  for (int l = 0; l <= layer.l_out; ++l)
+    apply(task, l, back, layer.update[l].backward(task.species), product, false);
+  const Field nodes = kept(task.state.nodes, p_.nodes, task);
+  const Field dnodes = passing(task.work.dnodes, p_.nodes);
+  for (int64_t k = 0; k < task.n; ++k)
+    product_backward(layer.program, c, layer.product_of(task.species, c), nodes[k],
+                     product[k], dnodes[k], task.work.program);
+}
+
+// (12), (11)
+template <typename Real> void EvaluationOf<Real>::gate_and_mix_back(const Task &task) {
+  const Layer &layer = task.layer;
+  const Field dnodes = passing(task.work.dnodes, p_.nodes);
+  const Field dgated = passing(task.work.gated, p_.nodes);
+  const Field message = kept(task.state.message, layer.message, task);
+  const Field back = passing(task.work.message, layer.message);
+  for (int l = 0; l <= p_.l_max; ++l)
+    apply(task, l, dnodes, layer.mix[l].backward(task.species), dgated, false);
+  for (int64_t k = 0; k < task.n; ++k)
+    gate_back(message[k], p_.l_max, p_.channels, dgated[k], back[k]);
+}
+
+template <typename Real>
+typename EvaluationOf<Real>::Field EvaluationOf<Real>::dmessage(const Task &task) const {
+  return task.layer.gated ? passing(task.work.message, task.layer.message)
+                          : passing(task.work.dnodes, p_.nodes);
+}
+
+// (7): dE/drho. The message without its residual is inversely as the norm.
+template <typename Real> void EvaluationOf<Real>::norm_back(const Task &task) {
+  const Layer &layer = task.layer;
+  std::vector<double> &drho = task.work.drho;
+  drho.assign(task.n, 0.0);
+  if (!layer.has_density || layer.beta == 0.0) return;
+  const int64_t size = layer.message.size;
+  task.work.residual.assign(kBlock * size, Real(0));
+  const Field residual = passing(task.work.residual, layer.message);
+  if (layer.gated && task.t == 0) {
+    const int64_t width = layer.message.width[0];
+    for (int64_t k = 0; k < task.n; ++k)
+      std::copy_n(layer.offset.data() + task.species * width, width, residual[k]);
+  } else if (layer.gated) {
+    const Field rows = kept(task.state.rows, layer.edges, task);
+    for (int l = 0; l <= std::min(layer.l_edge, p_.l_max); ++l)
+      apply(task, l, rows, layer.residual[l].forward(task.species), residual, false);
+  }
+  const Field message = layer.gated ? kept(task.state.message, layer.message, task)
+                                    : kept(task.state.nodes, p_.nodes, task);
+  const Field back = dmessage(task);
+  for (int64_t k = 0; k < task.n; ++k) {
+    double dot = 0.0;
+    for (int64_t j = 0; j < size; ++j)
+      dot += double(back[k][j]) * double(message[k][j] - residual[k][j]);
+    drho[k] = -layer.beta * task.state.inverse[task.atom[k]] * dot;
+  }
+}
+
+// (10): what the residual gives back to the projected features of the atom itself.
+template <typename Real>
+void EvaluationOf<Real>::residual_back(const Task &task, Real *gradients) {
+  const Layer &layer = task.layer;
+  if (!layer.gated || task.t == 0) return;
+  const Field own{gradients, layer.edges, task.atom};
+  for (int l = 0; l <= std::min(layer.l_edge, p_.l_max); ++l)
+    apply(task, l, dmessage(task), layer.residual[l].backward(task.species), own, true);
+}
+
+// (10), (9): to the pairs and the neighbours.
+template <typename Real>
+void EvaluationOf<Real>::sums_back(const Task &task, Real *gradients) {
+  const Layer &layer = task.layer;
+  const Field dsums = passing(task.work.sums, layer.sum);
+  for (int l = 0; l <= p_.l_max; ++l)
+    apply(task, l, dmessage(task), layer.sum_map[l].backward(task.species), dsums, false);
+  for (int64_t k = 0; k < task.n; ++k) {
+    const int64_t atom = task.atom[k];
+    const Real factor = Real(task.state.inverse[atom]);
+    for (int64_t j = 0; j < layer.sum.size; j += kLanes<Real>) at(dsums[k] + j) *= factor;
+    neighbors_back(task, atom, task.work.drho[k], dsums[k], gradients);
+  }
+}
+
+}  // namespace lamplighter
+#endif

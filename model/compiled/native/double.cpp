@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#include "backward.h"
+#include "forward.h"
+#include "neighbors.h"
+#include "read_potential.h"
+#include "stages.h"
+
+namespace lamplighter {
+std::unique_ptr<PotentialBase> build_double(const Tables &tables) {
+  return std::make_unique<PotentialOf<double>>(tables);
+}
+}  // namespace lamplighter

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// The stages: what is done with all blocks, by several threads.
+#ifndef LAMPLIGHTER_STAGES_H
+#define LAMPLIGHTER_STAGES_H
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "evaluation.h"
+
+namespace lamplighter {
+
+template <typename Real>
+void EvaluationOf<Real>::check(const lamplighter_atoms &atoms) const {
+  require(0 <= atoms.n_own && atoms.n_own <= atoms.n_all && atoms.n_pairs >= 0,
+          "there are more own atoms than atoms");
+  for (int64_t i = 0; i < atoms.n_all; ++i)
+    require(0 <= atoms.species[i] && atoms.species[i] < p_.n_species,
+            "an atom of an unknown species");
+  require(atoms.first[0] == 0 && atoms.first[atoms.n_own] == atoms.n_pairs,
+          "the pairs of the atoms are not all pairs");
+  for (int64_t i = 0; i < atoms.n_own; ++i)
+    require(atoms.first[i] <= atoms.first[i + 1], "pairs are not grouped by atom");
+  const double least = p_.knots.first * p_.knots.first;
+  for (int64_t q = 0; q < atoms.n_pairs; ++q) {
+    require(0 <= atoms.neighbor[q] && atoms.neighbor[q] < atoms.n_all,
+            "a neighbour that is not among the atoms");
+    const double *v = atoms.vectors + 3 * q;
+    require(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] >= least,
+            "two atoms are closer than the tables reach");
+  }
+}
+
+template <typename Real> void EvaluationOf<Real>::begin(const lamplighter_atoms &atoms) {
+  stage_ = -1;
+  check(atoms);
+  atoms_ = atoms;
+  arrange_blocks();
+  make_room();
+  stage_ = 0;
+}
+
+template <typename Real> void EvaluationOf<Real>::arrange_blocks() {
+  order_.resize(atoms_.n_own);
+  std::iota(order_.begin(), order_.end(), int64_t(0));
+  const int32_t *species = atoms_.species;
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](int64_t a, int64_t b) { return species[a] < species[b]; });
+  blocks_.clear();
+  for (int64_t i = 0; i < atoms_.n_own;) {
+    const int own = species[order_[i]];
+    int64_t end = i;
+    while (end < atoms_.n_own && end - i < kBlock && species[order_[end]] == own) ++end;
+    blocks_.push_back({own, i, end});
+    i = end;
+  }
+}
+
+template <typename Real> void EvaluationOf<Real>::make_room() {
+  const int64_t n = atoms_.n_own;
+  energies_.assign(n, 0.0);
+  pair_gradients_.assign(3 * atoms_.n_pairs, 0.0);
+  for (int t = 0; t < p_.n_layers; ++t) {
+    const Layer &layer = p_.layers[t];
+    State &state = layers_[t];
+    if (layer.gated) state.message.resize(n * layer.message.size);
+    state.nodes.resize(n * p_.nodes.size);
+    state.features.resize(n * layer.features.size);
+    state.back.resize(n * layer.features.size);
+    state.inverse.resize(n);
+    state.rows.resize(atoms_.n_all * width(t));
+    state.gradients.resize(atoms_.n_all * width(t));
+  }
+}
+
+template <typename Real> int64_t EvaluationOf<Real>::bytes() const {
+  size_t reals = 0, doubles = energies_.size() + pair_gradients_.size() + order_.size();
+  for (const State &one : layers_) {
+    reals += one.message.size() + one.nodes.size() + one.features.size() +
+             one.back.size() + one.rows.size() + one.gradients.size();
+    doubles += one.inverse.size();
+  }
+  for (const auto &one : private_) reals += one.size();
+  return int64_t(reals * sizeof(Real) + 8 * doubles);
+}
+
+template <typename Real> void EvaluationOf<Real>::forward(int t) {
+  require(0 <= t && t < p_.n_layers && stage_ == t, "a stage out of its turn");
+  threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      const Task one = task(t, blocks_[b], thread);
+      make_message(one);
+      if (one.layer.gated) open_gate(one);
+      update_features(one);
+      read_energies(one);
+      if (t + 1 < p_.n_layers) project_features(one);
+    }
+  });
+  ++stage_;
+}
+
+template <typename Real> void EvaluationOf<Real>::backward(int t) {
+  require(0 <= t && t < p_.n_layers && stage_ == 2 * p_.n_layers - 1 - t,
+          "a stage out of its turn");
+  State &state = layers_[t];
+  const int64_t size = int64_t(state.gradients.size());
+  std::fill(state.gradients.begin(), state.gradients.end(), Real(0));
+  // Neighbours get their share from several atoms: each thread has its own sum.
+  for (int k = 1; k < threads_.count(); ++k) private_[k].assign(size, Real(0));
+  threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
+    Real *own = thread == 0 ? state.gradients.data() : private_[thread].data();
+    for (int64_t b = begin; b < end; ++b) {
+      const Task one = task(t, blocks_[b], thread);
+      project_back(one);
+      update_back(one);
+      if (one.layer.gated) gate_and_mix_back(one);
+      norm_back(one);
+      residual_back(one, own);
+      sums_back(one, own);
+    }
+  });
+  threads_.share(size, [&](int, int64_t begin, int64_t end) {
+    for (int k = 1; k < threads_.count(); ++k)
+      for (int64_t i = begin; i < end; ++i) state.gradients[i] += private_[k][i];
+  });
+  ++stage_;
+}
+
+template <typename Real>
+void EvaluationOf<Real>::apply(const Task &task, int l, const Field &from,
+                               const Matrix<Real> &w, const Field &to, bool add) const {
+  task.work.from.clear();
+  task.work.to.clear();
+  for (int64_t k = 0; k < task.n; ++k)
+    for (int m = 0; m < 2 * l + 1; ++m) {
+      task.work.from.push_back(from[k] + from.layout.start[l] + m * from.layout.width[l]);
+      task.work.to.push_back(to[k] + to.layout.start[l] + m * to.layout.width[l]);
+    }
+  multiply(task.work.from, w, task.work.to, add);
+}
+
+}  // namespace lamplighter
+#endif
