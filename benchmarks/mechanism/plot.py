@@ -98,7 +98,7 @@ def _kept(numbers: Numbers) -> Figure:
         ticks = (-30, -10, -5, 0, 5, 10, 30, 100, 300, 1000)
         low, high = axes.get_ylim()
         axes.set_yticks(ticks, [f"{t:+d}" if t else "0" for t in ticks])
-        axes.set_ylim(min(low, -10.0), high)
+        axes.set_ylim(min(low, -10.0), max(1.3 * high, 10.0))
         axes.set_ylabel(f"growth of {title} / %")
         axes.set_xticks(range(len(KEPT_SETS)), list(KEPT_SETS))
         axes.set_xlabel("kept head, judged on its own domain")
