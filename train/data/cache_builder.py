@@ -18,7 +18,13 @@ from lamplighter.files import atomic_path, sha256_file
 from lamplighter.train.data.cache_config import CacheSettings
 from lamplighter.train.data.checks import check_file
 from lamplighter.train.data.frame import Frame
-from lamplighter.train.data.groups import SeenHashes, digest64, group_name, hash64
+from lamplighter.train.data.groups import (
+    SeenHashes,
+    digest64,
+    element_bits,
+    group_name,
+    hash64,
+)
 from lamplighter.train.data.labels import describe
 from lamplighter.train.data.reader import numbered_frames
 from lamplighter.train.data.records import (
@@ -224,7 +230,7 @@ class Builder:
         self.frames.append(frame)
         self.records.append(record)
         self.size += len(record)
-        low, high = _elements(frame)
+        low, high = element_bits(frame)
         entry = {
             "n_atoms": frame.n_atoms,
             "n_pairs": len(pairs.centers),
@@ -254,13 +260,8 @@ class Builder:
         for frame in self.frames:
             self._remember_atom(frame)
         path = self.folder / shard_name(len(self.shards))
-        note = {
-            "version": VERSION,
-            "fingerprint": self.fingerprint,
-            "next": self.place.note(),
-            "words": self.words,
-            "levels": self.levels,
-        }
+        note: dict[str, Any] = {"version": VERSION, "fingerprint": self.fingerprint}
+        note |= {"next": self.place.note(), "words": self.words, "levels": self.levels}
         columns = {
             name: np.array(values, dtype=COLUMNS[name])
             for name, values in self.columns.items()
@@ -346,11 +347,3 @@ def _rounded(frame: Frame, dtype: str) -> Frame:
         return frame
     positions = frame.positions.astype(np.float32).astype(np.float64)
     return dataclasses.replace(frame, positions=positions)
-
-
-def _elements(frame: Frame) -> tuple[int, int]:
-    """The elements as bits of two numbers."""
-    bits = 0
-    for z in np.unique(frame.numbers):
-        bits |= 1 << int(z)
-    return bits & (2**64 - 1), bits >> 64

@@ -130,3 +130,11 @@ def formula(frame: Frame) -> str:
     """Return the chemical formula in Hill's order."""
     symbols = frame.atoms().get_chemical_symbols()
     return Formula.from_list(symbols).format("hill")
+
+
+def element_bits(frame: Frame) -> tuple[int, int]:
+    """Return the elements as bits: of 1 to 63, and of 64 and above."""
+    bits = 0
+    for z in np.unique(frame.numbers):
+        bits |= 1 << int(z)
+    return bits & (2**64 - 1), bits >> 64

@@ -65,7 +65,7 @@ def read_frames(
             foreign head or level, a stress that is asymmetric or belongs to a
             molecule, atoms on top of each other, a uid used twice. The message names
             file, frame number, uid and key.
-        OptionalDependencyError: the kind of file needs a package that is not installed.
+        OptionalDependencyError: a package that the file needs is not installed.
     """
     source = Path(path)
     bounds = limits or ReaderLimits()
@@ -101,8 +101,7 @@ def numbered_frames(
         DataError: the file cannot be read, holds no frame, or a frame is refused.
     """
     source = Path(path)
-    bounds = limits or ReaderLimits()
-    settings = labels or LabelSettings()
+    bounds, settings = limits or ReaderLimits(), labels or LabelSettings()
     plain = settings.is_plain and is_xyz(source)
     number = -1
     for found in read_source(source, start):
