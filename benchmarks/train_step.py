@@ -121,7 +121,6 @@ def run_case(options: argparse.Namespace, shape: str, dtype: str) -> dict[str, A
             "threads": options.threads,
             "seed": 1,
             "edge_chunk": options.edge_chunk,
-            "compile": options.compile,
         }
         (folder / "task.json").write_text(json.dumps(task))
         write_batch(frames, folder)
@@ -231,7 +230,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--turns", type=int, default=8, help="of each side")
     add("--steps", type=int, default=2, help="per turn")
     add("--edge-chunk", type=int, default=0, help="pairs at a time on our side; 0: all")
-    add("--compile", action="store_true", help="torch.compile on our side")
     add("--out", type=Path, default=HERE / "results" / "train_step.json")
     return parser.parse_args(arguments)
 

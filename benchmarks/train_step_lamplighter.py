@@ -41,7 +41,7 @@ def make_potential(folder: Path, task: dict[str, Any]) -> Potential:
 
 
 def make_side(
-    potential: Potential, frames: list[Any], folder: Path
+    potential: Potential, frames: list[Any], folder: Path, edge_chunk: int
 ) -> tuple[Side, int]:
     """Return the side, and the number of pairs of its batch."""
     head = potential.config.heads[0].name
@@ -52,7 +52,7 @@ def make_side(
     volume = torch.tensor([a.get_volume() for a in frames], dtype=dtype)[:, None, None]
 
     def predict_batch() -> Labels:
-        out = predict(potential, graph, training=True)
+        out = predict(potential, graph, training=True, edge_chunk=edge_chunk)
         stress = -out.virial / volume
         return Labels(out.interaction_energy / n_atoms, out.forces, stress)
 
@@ -68,10 +68,10 @@ def main(folder: Path) -> None:
     frames = ase.io.read(folder / "frames.xyz", ":")
     potential = make_potential(folder, task)
     potential.requires_grad_(requires_grad=True)
-    side, n_pairs = make_side(potential, frames, folder)
+    side, n_pairs = make_side(potential, frames, folder, task["edge_chunk"])
     side.check(folder / "lamplighter.npz", potential.embedding)
     potential = potential.to(getattr(torch, task["dtype"]))
-    side, n_pairs = make_side(potential, frames, folder)
+    side, n_pairs = make_side(potential, frames, folder, task["edge_chunk"])
     side.serve({"lamplighter": lamplighter.__version__, "pairs": n_pairs})
 
 
