@@ -112,7 +112,16 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
         ("rich", {"console.py"}),
         (
             "cyclopts",
-            {"cli.py", "cli_lammps.py", "cli_types.py", "cli_validate.py"},
+            {
+                "cli.py",
+                "cli_data.py",
+                "cli_evaluate.py",
+                "cli_heads.py",
+                "cli_lammps.py",
+                "cli_replay.py",
+                "cli_types.py",
+                "cli_validate.py",
+            },
         ),
     ],
 )
