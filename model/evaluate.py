@@ -148,6 +148,13 @@ def structure_graph(potential: Potential, atoms: Atoms, head: str | None) -> Gra
         DataError: no neighbour list, or two atoms at one place.
     """
     graph = graph_from_atoms(atoms, potential.config, head)
+    refuse_same_place(atoms, graph)
+    device = potential.embedding.device
+    return graph.to(dtype=potential.dtype, device=device)
+
+
+def refuse_same_place(atoms: Atoms, graph: Graph) -> None:
+    """Refuse a structure with two atoms at one place; DataError names them."""
     if graph.n_pairs:
         squares = graph.pair_vectors.square().sum(1)
         k = int(squares.argmin())
@@ -161,8 +168,6 @@ def structure_graph(potential: Potential, atoms: Atoms, head: str | None) -> Gra
                     fix="remove one of them, or check the cell",
                 )
             )
-    device = potential.embedding.device
-    return graph.to(dtype=potential.dtype, device=device)
 
 
 def evaluate_graphs(
@@ -198,7 +203,7 @@ def evaluate_graphs(
             for atoms, energies, forces, virial, virials in parts
         ]
     for atoms, one in zip(structures, found, strict=True):
-        _refuse_not_finite(atoms, one)
+        refuse_not_finite(atoms, one)
     return found
 
 
@@ -217,7 +222,7 @@ def _split(values: torch.Tensor, counts: Sequence[int]) -> list[Floats]:
     return np.split(_array(values), np.cumsum(counts)[:-1])
 
 
-def _refuse_not_finite(atoms: Atoms, found: Evaluation) -> None:
+def refuse_not_finite(atoms: Atoms, found: Evaluation) -> None:
     """Refuse an evaluation with a number that is not finite."""
     good = np.isfinite(found.energies)
     if found.forces is not None:

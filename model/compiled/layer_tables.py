@@ -146,7 +146,7 @@ class _LayerTables:
         elif isinstance(norm, DensityNormalization):
             values = [1.0, 1.0]
         else:
-            values = [float(norm.alpha), float(norm.beta)]
+            values = [float(x.detach()) for x in (norm.alpha, norm.beta)]
         self._numbers["norm"] = flat(values)
 
     def _put_message(self) -> None:
@@ -225,7 +225,7 @@ class _LayerTables:
         if isinstance(readout, BiasedReadout):
             self._numbers["middle"] = flat(_array(readout.middle[0])) / inner
             self._numbers["middle_bias"] = flat(_array(readout.middle_bias[0]))
-            self._numbers["bias"] = flat([float(readout.bias[0])])
+            self._numbers["bias"] = flat(_array(readout.bias[:1]))
 
     def _skip_maps(self) -> EquivariantLinear | ElementLinear | None:
         skip = self._layer.skip

@@ -7,7 +7,7 @@ the first layer. Nothing is fitted; only functions of the distance are interpola
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from lamplighter.errors import ConfigError, UnsupportedModelError, explain
 from lamplighter.model.compiled.layer_tables import PARTS, layer_tables
 from lamplighter.model.compiled.radial_tables import FIRST_KNOT, Knots, radial_tables
 from lamplighter.model.compiled.tables import Tables, flat, flat_integers, padded
-from lamplighter.model.potential import Potential
+from lamplighter.model.potential import Layer, Potential
 from lamplighter.model.reference_bias import NoReferenceBias
 
 MOST_BYTES: Final = 2 * 2**30
@@ -121,10 +121,8 @@ def _refuse_unknown_parts(module: nn.Module, where: str) -> None:
 def _refuse_large(potential: Potential, knots: Knots) -> None:
     """Refuse tables that would fill the memory."""
     config = potential.config
-    per_knot = sum(
-        len(layer.interaction.paths) * padded(layer.interaction.edge_channels)
-        for layer in potential.layers
-    )
+    interactions = [cast("Layer", layer).interaction for layer in potential.layers]
+    per_knot = sum(len(x.paths) * padded(x.edge_channels) for x in interactions)
     n_pairs = len(config.elements) ** 2
     size = 8 * per_knot * n_pairs * knots.count * knots.order
     if size > MOST_BYTES:

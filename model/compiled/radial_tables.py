@@ -13,12 +13,11 @@ from typing import Final, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lamplighter.arrays import Floats
 from lamplighter.model.compiled.tables import padded
 from lamplighter.model.normalization import density_terms
-from lamplighter.model.pair_geometry import PairGeometry
 from lamplighter.model.potential import Layer, Potential
 
 FIRST_KNOT: Final = 0.02
@@ -103,8 +102,9 @@ def _pair_function(
     potential: Potential, layer: Layer, center: int, neighbor: int
 ) -> Callable[[Tensor], Tensor]:
     """Return radial weights and density (the last column) of a pair of elements."""
-    geometry = cast("PairGeometry", potential.geometry)
+    geometry = potential.geometry
     interaction = layer.interaction
+    network = cast("nn.Module | None", interaction.normalization.density)
 
     def function(distance: Tensor) -> Tensor:
         species = (
@@ -114,7 +114,7 @@ def _pair_function(
         basis, weight = geometry.of_distances(distance, species)
         seen = interaction.tables(basis, species)
         radial = weight[:, None] * interaction.radial(seen)
-        density = density_terms(interaction.normalization.density, seen, weight)
+        density = density_terms(network, seen, weight)
         if density is None:
             density = torch.zeros_like(weight)
         return torch.cat([radial, density[:, None]], dim=1)
@@ -131,10 +131,8 @@ def _derivatives(function: Callable[[Tensor], Tensor], knots: Knots) -> Floats:
     """
 
     def slope(x: Tensor) -> Tensor:
-        pair: tuple[Tensor, Tensor] = torch.func.jvp(
-            function, (x,), (torch.ones_like(x),)
-        )
-        return pair[1].detach()
+        along = torch.func.jvp(function, (x,), (torch.ones_like(x),))[1]
+        return cast("Tensor", along).detach()
 
     distances = knots.distances
     with torch.no_grad():
