@@ -16,7 +16,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 	>/dev/null 2>&1; then echo "$$name"; break; fi; done)
 
 BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt src/lamplighter/__init__.py \
-	$(shell find lammps_interface/plugin -type f \( -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt \) 2>/dev/null)
+	$(shell find lammps_interface/plugin model/compiled/native -type f \( -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt \) 2>/dev/null)
 
 .PHONY: help demo test test-all lint types format wheel clean
 .DEFAULT_GOAL := help

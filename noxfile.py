@@ -102,6 +102,34 @@ def oracle(session: nox.Session) -> None:
 
 
 @nox.session
+def sanitize(session: nox.Session) -> None:
+    """The native library of compiled potentials under ASan and UBSan."""
+    _install_package(session)
+    _install(session, "--group", "test")
+    native = str(ROOT / "model" / "compiled" / "native")
+    folder = str(Path(session.create_tmp()) / "build")
+    kind = "-DLAMPLIGHTER_SANITIZE=address,undefined"
+    session.run("cmake", "-S", native, "-B", folder, kind)
+    session.run("cmake", "--build", folder)
+    where = "import sysconfig; print(sysconfig.get_path('platlib'))"
+    site = str(session.run("python", "-c", where, silent=True)).strip()
+    session.run("cmake", "--install", folder, "--prefix", site)
+    # The sanitizer comes first; it has to find the exceptions of the C++ library.
+    find = (
+        ("gcc", "-print-file-name=libasan.so"),
+        ("gcc", "-print-file-name=libstdc++.so"),
+    )
+    found = [str(session.run(*x, external=True, silent=True)).strip() for x in find]
+    session.chdir(session.create_tmp())
+    session.run(
+        *("pytest", "-c", str(ROOT / "pyproject.toml")),
+        str(ROOT / "tests" / "model" / "compiled"),
+        # Python itself does not free everything at its end
+        env={"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"},
+    )
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The whole road, as `make demo` walks it."""
     _install_package(session)
