@@ -18,6 +18,7 @@ PRESENT = (
     "lamplighter/lammps_interface/plugin/lamplighterplugin.so",
     "lamplighter/datasets/README.md",
     "lamplighter/datasets/crystal_pbe.xyz.gz",
+    "lamplighter/model/compiled/native/compiled_portable.so",
     "lamplighter/models/base.safetensors",
 )
 ABSENT = ("generate/", "__pycache__", ".pyc", "tests/", "build/")
