@@ -5,15 +5,17 @@ pair_style mliap unified mgo.pt 0 head pbe charge -1 spin 2 check 1000
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from lamplighter.errors import ConfigError, explain
 
 _Value = TypeVar("_Value", int, float, str)
+BACKENDS: Final = ("reference", "compiled")
 _DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
 
 _SHORT: Final = {"charge": "total_charge", "spin": "total_spin"}
@@ -27,6 +29,7 @@ class Keywords:
         head: name of the head to use; None: the file has one.
         conditions: total charge (e), spin (multiplicity 2S + 1) by their long names.
         device: where to compute, ``cpu``, ``cuda`` or ``cuda:N``; None: see `device`.
+        backend: what evaluates, ``reference`` or ``compiled``; None: the reference.
         check: steps between comparisons with an independent evaluation; 0: none.
         replace: go on from a restart file that was written with another model.
     """
@@ -34,6 +37,7 @@ class Keywords:
     head: str | None = None
     conditions: dict[str, float] = field(default_factory=dict)
     device: str | None = None
+    backend: str | None = None
     check: int = 0
     replace: bool = False
 
@@ -45,35 +49,49 @@ def parse(text: str) -> Keywords:
         ConfigError: an unknown keyword, one given twice, or a value that is missing or
             of the wrong kind.
     """
-    words = text.split()
-    head, device, conditions, check, replace = None, None, {}, 0, False
+    given = dict(_pairs(text.split()))
+    conditions = {
+        _SHORT[keyword]: _convert(float, value, keyword, math.isfinite)
+        for keyword, value in given.items()
+        if keyword in _SHORT
+    }
+    return Keywords(
+        head=given.get("head"),
+        conditions=conditions,
+        device=_word(given, "device", _DEVICES.fullmatch),
+        backend=_word(given, "backend", BACKENDS.__contains__),
+        check=_convert(int, given.get("check", "0"), "check", _counts(given)),
+        replace=_word(given, "replace", ("yes", "no").__contains__) == "yes",
+    )
+
+
+def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each keyword with its value; refuse what is no such pair."""
     seen = set()
-    for at in range(0, len(words), 2):
-        keyword = words[at]
+    for keyword, value in itertools.zip_longest(words[::2], words[1::2]):
         if keyword not in _WANTED:
             raise _problem(keyword, "unknown keyword")
         if keyword in seen:
             raise _problem(keyword, "keyword given twice")
-        seen.add(keyword)
-        if at + 1 == len(words):
+        if value is None:
             raise _problem(keyword, "keyword without a value")
-        value = words[at + 1]
-        if keyword == "head":
-            head = value
-        elif keyword == "device":
-            device = _convert(str, value, keyword, _DEVICES.fullmatch)
-        elif keyword == "check":
-            check = _convert(int, value, keyword, lambda n: n > 0)
-        elif keyword == "replace":
-            replace = {"yes": True, "no": False}.get(value) is True
-            if value not in ("yes", "no"):
-                raise _problem(keyword, "bad value", value)
-        else:
-            name = _SHORT[keyword]
-            conditions[name] = _convert(float, value, keyword, math.isfinite)
-    return Keywords(
-        head=head, conditions=conditions, device=device, check=check, replace=replace
-    )
+        seen.add(keyword)
+        yield keyword, value
+
+
+def _word(
+    given: dict[str, str], keyword: str, good: Callable[[str], object]
+) -> str | None:
+    """Return the value of a keyword, if it is given."""
+    if keyword not in given:
+        return None
+    return _convert(str, given[keyword], keyword, good)
+
+
+def _counts(given: dict[str, str]) -> Callable[[int], bool]:
+    """Return what a number of steps has to be: at least 1 where it is given."""
+    fewest = 1 if "check" in given else 0
+    return lambda n: n >= fewest
 
 
 _WANTED: Final = {
@@ -81,6 +99,7 @@ _WANTED: Final = {
     "charge": "the total charge in e, a number",
     "spin": "the spin multiplicity 2S + 1, a number",
     "device": "cpu, cuda or cuda:N",
+    "backend": "reference or compiled",
     "check": "a number of steps, 1 or more",
     "replace": "yes or no",
 }

@@ -115,6 +115,8 @@ def note_of(model: Any, path: str) -> str:
     device = getattr(model, "device", None)
     if device is not None and device.type != "cpu":
         parts.append(f"device {device}")
+    if getattr(model, "compiled", ()):
+        parts.append("compiled")
     conditions = getattr(header, "conditions", {})
     parts += [f"{n.replace('_', ' ')} {x:g}" for n, x in conditions.items()]
     return f"Lamplighter: {path}: {', '.join(filter(None, parts))}"

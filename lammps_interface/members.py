@@ -23,6 +23,7 @@ from lamplighter.model import (
     pair_gradients,
     predict,
 )
+from lamplighter.model.compiled import CompiledPotential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,13 @@ class Answer:
 
 
 def answer_of(
-    potential: Potential, data: Any, rows: Rows, graph: Graph, *, wide: bool
+    potential: Potential,
+    data: Any,
+    rows: Rows,
+    graph: Graph,
+    *,
+    wide: bool,
+    compiled: CompiledPotential | None = None,
 ) -> Answer:
     """Evaluate one member.
 
@@ -56,12 +63,17 @@ def answer_of(
         rows: which of its rows the graph has.
         graph: rows and pairs of this rank.
         wide: ghosts are evaluated here, nothing is exchanged.
+        compiled: evaluates in place of `potential`, except for ghosts that are
+            evaluated here and for many-body virials.
     """
     if wide:
         return _without_exchange(potential, graph, rows.n_owned)
     exchange = LammpsExchange(data, rows.kept)
     if getattr(data, "centroid", None) is not None:
         return _with_virials(potential, data, rows, graph, exchange)
+    if compiled is not None:
+        energies, gradients = compiled.evaluate(graph, exchange)
+        return Answer(energies=energies, gradients=gradients, widths=exchange.widths)
     energies, gradients = pair_gradients(potential, graph, exchange)
     exchange.finish()
     return Answer(

@@ -32,6 +32,7 @@ from lamplighter.lammps_interface.upstream import (
 )
 from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import Potential, potential_from_bytes, select
+from lamplighter.model.compiled import CompiledPotential, compile_potential
 
 
 class PairData(RowData, ExchangeData, Protocol):
@@ -65,6 +66,7 @@ class MliapModel:
         members: the potentials of the head in use, without conditions: one, or those
             of a committee, whose mean energies and forces LAMMPS gets.
         device: where the potentials are.
+        compiled: the members compiled, where the backend is that; they evaluate.
         gives_centroid: `evaluate` fills ``data.centroid`` where there is one.
     """
 
@@ -77,6 +79,7 @@ class MliapModel:
         head: str | None = None,
         conditions: Mapping[str, float] | None = None,
         device: str | None = None,
+        backend: str | None = None,
     ) -> None:
         """Load the potential of `bundle`.
 
@@ -85,11 +88,13 @@ class MliapModel:
             head: which of its heads to use; the first if not given.
             conditions: charge, spin and the like in place of those in the header.
             device: where to compute; see `device.choose`.
+            backend: ``reference`` (if not given) or ``compiled``, which is faster and
+                for the CPU.
 
         Raises:
             ArtifactError: the potential inside is damaged.
             ConfigError: the file does not have the head, does not depend on a
-                condition, or there is no such device.
+                condition, or there is no such device, or not for that backend.
         """
         self._bundle = bundle
         self.device: torch.device = choose(device)
@@ -104,6 +109,7 @@ class MliapModel:
             .to(self.device)
             for one in whole
         )
+        self.compiled = self._compiled() if backend == "compiled" else ()
         self.element_types: list[str] = elements
         self.rcutfac: float = 0.5 * bundle.header.cutoff
         self.ndescriptors: int = 1
@@ -124,8 +130,9 @@ class MliapModel:
         head: str | None,
         conditions: Mapping[str, float] | None = None,
         device: str | None = None,
+        backend: str | None = None,
     ) -> Self:
-        """Return the same file's model for another head, charge, spin or device.
+        """Return the same file's model for another head, charge, spin, device, backend.
 
         Raises:
             ConfigError: the file has several heads and none is named, or it does not
@@ -140,7 +147,23 @@ class MliapModel:
                     + self.header.heads[0],
                 )
             )
-        return type(self)(self._bundle, head=head, conditions=conditions, device=device)
+        return type(self)(
+            self._bundle,
+            head=head,
+            conditions=conditions,
+            device=device,
+            backend=backend,
+        )
+
+    def _compiled(self) -> tuple[CompiledPotential, ...]:
+        """Return the members compiled, each checked against itself."""
+        if self.device.type != "cpu":
+            raise ConfigError(
+                explain("backend compiled is for the CPU", got=f"device {self.device}")
+            )
+        return tuple(
+            compile_potential(one, dtype=self.header.dtype) for one in self.members
+        )
 
     def compute_descriptors(self, data: PairData) -> None:
         """Do nothing: all work is done in `compute_forces`."""
@@ -178,7 +201,11 @@ class MliapModel:
         rows = Rows.of(data, wide=wide)
         dtype = self.members[0].dtype
         graph = graph_of(data, rows, dtype).to(dtype=dtype, device=self.device)
-        answers = [answer_of(one, data, rows, graph, wide=wide) for one in self.members]
+        compiled = self.compiled or (None,) * len(self.members)
+        answers = [
+            answer_of(one, data, rows, graph, wide=wide, compiled=fast)
+            for one, fast in zip(self.members, compiled, strict=True)
+        ]
         mean = mean_of(answers)
         _hand_over(data, rows, mean)
         write_outputs(self.members, answers, data, rows, graph)

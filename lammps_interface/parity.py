@@ -23,6 +23,12 @@ from lamplighter.lammps_interface.pair_abi import Check, view
 from lamplighter.lammps_interface.selfcheck import TOLERANCES
 from lamplighter.model import Prediction, graph_from_atoms
 
+COMPILED: Final = {
+    "float64": {"energy": 1e-7, "forces": 5e-6, "virial": 1e-5},
+    "float32": TOLERANCES["float32"],
+}
+"""Tolerances of a compiled potential, whose functions of the distance are tables."""
+
 _UNITS: Final = {
     "total energy": "eV/atom",
     "energy of an atom": "eV",
@@ -62,7 +68,7 @@ def compare(model: MliapModel, gathered: Check) -> str:
 
     Raises:
         CheckFailedError: something differs by more than the tolerances of the file's
-            dtype (`selfcheck.TOLERANCES`); the message is a table.
+            dtype (`selfcheck.TOLERANCES`, or `COMPILED`); the message is a table.
     """
     atoms = _structure(model, gathered)
     found = _differences(model, atoms, gathered)
@@ -104,7 +110,7 @@ def _differences(
     if n == 0:
         return {}
     wanted = _reference(model, atoms)
-    limits = TOLERANCES[model.header.dtype]
+    limits = (COMPILED if model.compiled else TOLERANCES)[model.header.dtype]
     tags = view(gathered.tags, (n,), np.int64)
     energies = view(gathered.eatoms, (n,), np.float64)
     forces = view(gathered.f, (n, 3), np.float64)

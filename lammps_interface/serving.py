@@ -121,15 +121,22 @@ def _identity(path: str, model: Any) -> str:
 
 
 def _apply(keywords: Keywords, model: Any, path: str) -> Any:
-    """Return the model with the head, charge, spin and device of the script."""
+    """Return the model with the head, charge, spin, device and backend of a script."""
     choose = getattr(model, "with_settings", None)
     if choose is not None:
         several = len(model.header.heads) > 1
-        wishes = keywords.head, keywords.conditions, keywords.device
+        wishes = (
+            keywords.head,
+            keywords.conditions,
+            keywords.device,
+            keywords.backend,
+        )
         return choose(*wishes) if several or any(wishes) else model
     given = [*(["head"] if keywords.head else []), *keywords.conditions]
     if keywords.device not in (None, "cpu"):
         given.append("device")
+    if keywords.backend == "compiled":
+        given.append("backend")
     if keywords.check:
         given.append("check")
     if given:

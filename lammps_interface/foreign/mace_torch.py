@@ -72,19 +72,24 @@ class MaceTorchModel(MliapModel):
         head: str | None = None,
         conditions: Mapping[str, float] | None = None,
         device: str | None = None,
+        backend: str | None = None,
     ) -> None:
         """Load the potential; for arguments and errors see [`MliapModel`][]."""
         head = head or bundle.header.head
-        super().__init__(bundle, head=head, conditions=conditions, device=device)
+        super().__init__(
+            bundle, head=head, conditions=conditions, device=device, backend=backend
+        )
 
     def with_settings(
         self,
         head: str | None,
         conditions: Mapping[str, float] | None = None,
         device: str | None = None,
+        backend: str | None = None,
     ) -> Self:
-        """Return the same file's model for another head, charge, spin or device."""
-        return super().with_settings(head or self.header.head, conditions, device)
+        """Return the same file's model with other settings; see [`MliapModel`][]."""
+        chosen = head or self.header.head
+        return super().with_settings(chosen, conditions, device, backend)
 
 
 def read_mace_file(content: bytes, name: str, sha256: str) -> MaceFile:

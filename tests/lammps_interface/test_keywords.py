@@ -11,11 +11,13 @@ def test_no_words_ask_for_nothing():
 
 
 def test_all_keywords():
-    found = parse("head r2scan charge -1.5 spin 2 device cuda:1 check 100 replace yes")
+    words = "head r2scan charge -1.5 spin 2 device cuda:1 backend compiled check 100"
+    found = parse(f"{words} replace yes")
     assert found == Keywords(
         head="r2scan",
         conditions={"total_charge": -1.5, "total_spin": 2.0},
         device="cuda:1",
+        backend="compiled",
         check=100,
         replace=True,
     )
@@ -27,7 +29,7 @@ def test_all_keywords():
     [
         (
             "heads pbe",
-            "unknown keyword.*heads.*head, charge, spin, device, check, replace",
+            "unknown keyword.*heads.*head, charge, spin, device, backend, check, rep",
         ),
         ("head", "without a value.*head"),
         ("head pbe head scan", "given twice.*head"),
@@ -38,6 +40,7 @@ def test_all_keywords():
         ("charge nan", "bad value.*charge nan"),
         ("spin inf", "bad value.*spin inf"),
         ("device gpu", "bad value.*device gpu.*cpu, cuda or cuda:N"),
+        ("backend fast", "bad value.*backend fast.*reference or compiled"),
         ("device cuda:", "bad value.*device cuda:"),
         ("replace maybe", "bad value.*replace maybe.*yes or no"),
     ],

@@ -137,16 +137,18 @@ def test_keywords_reach_the_model():
             return other
 
     loading.register(Choosing())
-    request, problem = opened(keywords=b"head scan charge -1 device cpu check 20")
+    request, problem = opened(
+        keywords=b"head scan charge -1 device cpu backend compiled check 20"
+    )
     assert problem == ""
     assert request.check_every == 20
     used = serving._open[request.handle].model
-    assert used.chosen == ("scan", {"total_charge": -1.0}, "cpu")
+    assert used.chosen == ("scan", {"total_charge": -1.0}, "cpu", "compiled")
 
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize(
-    "words", [b"head pbe", b"charge 1", b"device cuda", b"check 5"]
+    "words", [b"head pbe", b"charge 1", b"device cuda", b"backend compiled", b"check 5"]
 )
 def test_keywords_for_an_object_that_has_none_are_refused(words):
     loading.register(Model())

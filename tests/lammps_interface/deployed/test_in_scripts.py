@@ -127,6 +127,27 @@ def test_ranks_share_a_gpu(run, model, ranks):
     assert flux[1] == pytest.approx(flux[0], rel=1e-7)
 
 
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_compiled_potential_in_lammps(run, model, structures, dtype, ranks):
+    """It passes the parity check, also with heat flux, which the reference gives."""
+    file = getattr(model, dtype)
+    text = START + "compute pe all pe/atom\ncompute ke all ke/atom\n"
+    text += "compute w all centroid/stress/atom NULL virial\n"
+    text += "compute j all heat/flux ke pe w\nvariable j equal c_j[1]\n"
+    text += f"pair_style mliap unified {file} 0 backend compiled check 2\n{COEFF}"
+    text += "velocity all create 300 5 loop geom\nfix 1 all nve\nrun 0 post no\n"
+    text += 'print "energy: $(pe:%.17g)"\n'
+    done = run(text + 'run 4 post no\nprint "flux: $(v_j:%.17g)"\n', ranks=ranks)
+    assert "parity check at step 4" in done.output
+    assert "compiled" in done.output
+    wanted = ase_energy(model, structures, "pbe")
+    within = 1e-6 if dtype == "float64" else 1e-2
+    assert numbers(done.output, "energy")[0, 0] == pytest.approx(wanted, abs=within)
+    assert np.isfinite(numbers(done.output, "flux")).all()
+
+
 def test_charge_and_spin_are_chosen_at_run_time(tmp_path, structures, checkpoint):
     path = tmp_path / "m.safetensors"
     potential = import_mace(checkpoint("embedding-readout")).potential
