@@ -67,10 +67,12 @@ class MliapModel:
             of a committee, whose mean energies and forces LAMMPS gets.
         device: where the potentials are.
         compiled: the members compiled, where the backend is that; they evaluate.
+        has_default_head: where no head is named, the one in use is meant.
         gives_centroid: `evaluate` fills ``data.centroid`` where there is one.
     """
 
     gives_centroid = True
+    has_default_head = False
 
     def __init__(
         self,
@@ -116,7 +118,8 @@ class MliapModel:
         self.nparams: int = 1
         self.interface: object = None
         self._client_known = False
-        self._head_named = head is not None or len(self.header.heads) < 2
+        alone = len(self.header.heads) < 2
+        self._head_named = head is not None or alone or self.has_default_head
         _threads_of_lammps()
         reuse_freed_memory()
 
@@ -138,6 +141,8 @@ class MliapModel:
             ConfigError: the file has several heads and none is named, or it does not
                 have this one, or does not depend on a condition, or there is no device.
         """
+        if head is None and self.has_default_head:
+            head = self.header.head
         if head is None and len(self.header.heads) > 1:
             raise ConfigError(
                 explain(

@@ -9,9 +9,8 @@ needed, whatever the file was written with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import torch
 from ase.data import chemical_symbols
@@ -64,32 +63,7 @@ class MaceTorchModel(MliapModel):
     """
 
     origin: str = "ML-IAP file of mace-torch, evaluated by Lamplighter"
-
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        head: str | None = None,
-        conditions: Mapping[str, float] | None = None,
-        device: str | None = None,
-        backend: str | None = None,
-    ) -> None:
-        """Load the potential; for arguments and errors see [`MliapModel`][]."""
-        head = head or bundle.header.head
-        super().__init__(
-            bundle, head=head, conditions=conditions, device=device, backend=backend
-        )
-
-    def with_settings(
-        self,
-        head: str | None,
-        conditions: Mapping[str, float] | None = None,
-        device: str | None = None,
-        backend: str | None = None,
-    ) -> Self:
-        """Return the same file's model with other settings; see [`MliapModel`][]."""
-        chosen = head or self.header.head
-        return super().with_settings(chosen, conditions, device, backend)
+    has_default_head = True
 
 
 def read_mace_file(content: bytes, name: str, sha256: str) -> MaceFile:
