@@ -7,13 +7,13 @@ know of GPUs.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Final
 
 import torch
 
 from lamplighter.errors import ConfigError, explain
+from lamplighter.lammps_interface.keywords import DEVICES
 
 VARIABLE: Final = "LAMPLIGHTER_DEVICE"
 """Environment variable in place of the keyword ``device``."""
@@ -51,7 +51,7 @@ def choose(
     """
     variables = os.environ if environment is None else environment
     wanted = name or variables.get(VARIABLE) or "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
+    if not DEVICES.fullmatch(wanted):
         raise ConfigError(
             explain("unknown device", got=wanted, wanted="cpu, cuda or cuda:N")
         )

@@ -16,7 +16,7 @@ from lamplighter.errors import ConfigError, explain
 
 _Value = TypeVar("_Value", int, float, str)
 BACKENDS: Final = ("reference", "compiled")
-_DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
+DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
 
 _SHORT: Final = {"charge": "total_charge", "spin": "total_spin"}
 
@@ -58,7 +58,7 @@ def parse(text: str) -> Keywords:
     return Keywords(
         head=given.get("head"),
         conditions=conditions,
-        device=_word(given, "device", _DEVICES.fullmatch),
+        device=_word(given, "device", DEVICES.fullmatch),
         backend=_word(given, "backend", BACKENDS.__contains__),
         check=_convert(int, given.get("check", "0"), "check", _counts(given)),
         replace=_word(given, "replace", ("yes", "no").__contains__) == "yes",

@@ -14,6 +14,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.io import write
 
+from lamplighter.model import HeadSpec, Potential, PotentialConfig
 from lamplighter.train import train
 from lamplighter.train.config import (
     HeadData,
@@ -168,3 +169,22 @@ def base_config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 def base(base_config: TrainConfig) -> Path:
     """A trained potential with the heads pbe and hot."""
     return base_config.output / "model.safetensors"
+
+
+@pytest.fixture
+def potential() -> Potential:
+    """A small random potential of MgO with one head, in float64."""
+    torch.manual_seed(3)
+    atoms = FREE_ATOMS
+    config = PotentialConfig(
+        elements=("O", "Mg"),
+        heads=(HeadSpec(name="pbe", level_of_theory="PBE", reference_energies=atoms),),
+        cutoff=4.0,
+        n_radial=4,
+        radial_hidden=(8,),
+        l_max=1,
+        channels=4,
+        edge_channels=4,
+        correlation=2,
+    )
+    return Potential(config).double()

@@ -8,30 +8,12 @@ import pytest
 import torch
 
 from lamplighter.errors import ConfigError
-from lamplighter.model import Graph, HeadSpec, Potential, PotentialConfig
+from lamplighter.model import Graph
 from lamplighter.train import read_frames
 from lamplighter.train.config import LossSettings, OptimizerSettings, RunSettings
 from lamplighter.train.data.dataset import make_items
 from lamplighter.train.stepping import Stepper
 from lamplighter.train.training import FREE_TO_CHANGE
-
-
-@pytest.fixture
-def potential() -> Potential:
-    torch.manual_seed(3)
-    atoms = {"O": -10.0, "Mg": -20.0}
-    config = PotentialConfig(
-        elements=("O", "Mg"),
-        heads=(HeadSpec(name="pbe", level_of_theory="PBE", reference_energies=atoms),),
-        cutoff=4.0,
-        n_radial=4,
-        radial_hidden=(8,),
-        l_max=1,
-        channels=4,
-        edge_channels=4,
-        correlation=2,
-    )
-    return Potential(config).double()
 
 
 def test_a_step_in_chunks_is_the_same_step(data_file, potential, monkeypatch):

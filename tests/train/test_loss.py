@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from lamplighter.model import (
-    HeadSpec,
     Potential,
-    PotentialConfig,
     Prediction,
     predict,
 )
@@ -33,24 +31,6 @@ SETTINGS = LossSettings()
 @pytest.fixture
 def frames(data_file):
     return read_frames(data_file(n=3))
-
-
-@pytest.fixture
-def potential():
-    torch.manual_seed(3)
-    atoms = {"O": -10.0, "Mg": -20.0}
-    config = PotentialConfig(
-        elements=("O", "Mg"),
-        heads=(HeadSpec(name="pbe", level_of_theory="PBE", reference_energies=atoms),),
-        cutoff=4.0,
-        n_radial=4,
-        radial_hidden=(8,),
-        l_max=1,
-        channels=4,
-        edge_channels=4,
-        correlation=2,
-    )
-    return Potential(config).double()
 
 
 def _batch(frames, potential, *, head=None, loss=None):
