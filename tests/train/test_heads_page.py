@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from doc_pages import code_blocks
 
 from lamplighter import cli
 from lamplighter.model import load_potential, read_header
@@ -16,8 +16,6 @@ from lamplighter.train.heads import fit_heads
 from lamplighter.train.prepare import prepare
 from lamplighter.train.yaml_config import read_yaml
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
 
 def test_the_page_runs(
     root: Path,
@@ -25,7 +23,7 @@ def test_the_page_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    blocks = BLOCK.findall((root / "docs" / "heads.md").read_text())
+    blocks = code_blocks((root / "docs" / "heads.md").read_text())
     assert [kind for kind, _ in blocks] == [
         *("python", "sh", "python", "yaml", "python", "python")
     ]
@@ -53,7 +51,7 @@ def test_the_page_runs(
 
 def test_the_settings_of_the_page_make_a_head(root: Path, tmp_path: Path) -> None:
     text = (root / "docs" / "heads.md").read_text()
-    (settings,) = [block for kind, block in BLOCK.findall(text) if kind == "yaml"]
+    (settings,) = [block for kind, block in code_blocks(text) if kind == "yaml"]
     (tmp_path / "train.yaml").write_text(settings)
     config = read_yaml(TrainConfig, tmp_path / "train.yaml")
     data = prepare(config.heads, config.split, config.limits)

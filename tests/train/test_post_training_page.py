@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from doc_pages import code_blocks
 
 from lamplighter import cli
 from lamplighter.model import read_header
 from lamplighter.train.data.reader import read_frames
 from lamplighter.train.preset_files import PRESETS
-
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
@@ -25,7 +23,7 @@ def test_the_page_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = (root / "docs" / "post_training.md").read_text()
-    blocks = BLOCK.findall(text)
+    blocks = code_blocks(text)
     assert [kind for kind, _ in blocks].count("sh") == 4
     assert [kind for kind, _ in blocks].count("python") == 3
     monkeypatch.chdir(tmp_path)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from doc_pages import code_blocks, run_shell
 
 from lamplighter.train.config import HeadData
 from lamplighter.train.yaml_config import from_mapping
@@ -19,25 +16,16 @@ from lamplighter.train.yaml_config import from_mapping
 @pytest.fixture
 def blocks(root: Path) -> list[tuple[str, str]]:
     text = (root / "docs" / "data.md").read_text()
-    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return code_blocks(text)
 
 
 @pytest.mark.slow  # nine commands, each of which starts Python
 def test_the_page_runs(blocks, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    programs = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     shown = []
     for number, (language, block) in enumerate(blocks):
         if language == "sh":
-            done = subprocess.run(
-                ["bash", "-ec", block],
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            shown.append(done.stdout)
+            shown.append(run_shell(block))
         elif language == "python":
             exec(compile(block, f"docs/data.md, block {number}", "exec"), {})
     assert "no problem found" in shown[0]
