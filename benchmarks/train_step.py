@@ -38,12 +38,19 @@ largest, gradients of the loss; in float64."""
 class SideProcess:
     """One side in a process of its own."""
 
-    def __init__(self, name: str, python: str, folder: Path, threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        folder: Path,
+        threads: int,
+        benchmark: str = "train_step",
+    ) -> None:
         """Start the side; it works until it says that it is ready."""
         count = str(threads)
         variables = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
         self.process = subprocess.Popen(
-            [python, str(HERE / f"train_step_{name}.py"), str(folder)],
+            [python, str(HERE / f"{benchmark}_{name}.py"), str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

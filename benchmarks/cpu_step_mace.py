@@ -1,0 +1,38 @@
+"""The side of mace-torch: makes the random model, saves it, and evaluates it.
+
+Started by cpu_step.py with the Python of an environment that has mace-torch; the
+argument is the folder of the task.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from cpu_step_side import AseSteps, Clock, read_task, serve, structure, write_answer
+from train_step_mace import make_model
+
+import mace  # isort: skip
+from mace.calculators import MACECalculator  # isort: skip
+
+
+def main(folder: Path) -> None:
+    """Prepare, then serve."""
+    task = read_task(folder)
+    torch.set_num_threads(task["threads"])
+    torch.set_default_dtype(torch.float64)
+    path = folder / "mace.model"
+    torch.save(make_model(task["model"], task["seed"]), path)
+    clock = Clock()
+    calculator = MACECalculator(str(path), device="cpu", default_dtype=task["dtype"])
+    steps = AseSteps(calculator, structure(task))
+    steps.run(1)
+    setup = clock.read()
+    write_answer(folder / "mace.npz", *steps.results())
+    versions = {"mace_torch": mace.__version__, "torch": torch.__version__}
+    serve(steps.run, {**versions, "setup": setup})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
