@@ -13,11 +13,11 @@ from typing import Any, Final, Literal, NoReturn
 import yaml
 
 from lamplighter.errors import ConfigError, explain
+from lamplighter.validation.engines.spec import EngineSpec, engine_spec
 
 PROPERTIES: Final = ("parity", "bulk", "elastic", "phonon", "surface")
 """Every property, in the order in which a suite runs them."""
 
-EngineKind = Literal["ase", "lammps"]
 Geometry = Literal["shared", "own"]
 
 
@@ -41,34 +41,6 @@ class ModelSpec:
             raise ConfigError(
                 explain("model: dtype", got=self.dtype, wanted="float64 or float32")
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSpec:
-    """One engine of a suite.
-
-    Attributes:
-        kind: ``ase`` or ``lammps``.
-        name: name in tables and files; by default the kind.
-        artifact: ML-IAP file that LAMMPS reads; none converts the model first.
-        ranks: MPI ranks of LAMMPS.
-    """
-
-    kind: EngineKind
-    name: str = ""
-    artifact: Path | None = None
-    ranks: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse engines that do not exist, and fill in the name."""
-        if self.kind not in {"ase", "lammps"}:
-            raise ConfigError(
-                explain("unknown engine", got=self.kind, wanted="ase or lammps")
-            )
-        if self.ranks < 1:
-            raise ConfigError(explain("ranks", got=self.ranks, wanted="at least 1"))
-        if not self.name:
-            object.__setattr__(self, "name", self.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +185,7 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
     }
     if "engines" in suite:
         given["engines"] = tuple(
-            _build(EngineSpec, item, "engines", folder, short="kind")
-            for item in _list(suite["engines"], "engines")
+            engine_spec(item, folder) for item in _list(suite["engines"], "engines")
         )
     if "materials" in suite:
         given["materials"] = tuple(
