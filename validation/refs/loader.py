@@ -17,6 +17,7 @@ import yaml
 
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.validation.refs.levels import Level
+from lamplighter.validation.refs.quantities import check_record, check_spread
 
 FORMAT: Final = 1
 RECORDS_FOLDER: Final = Path(__file__).parent / "records"
@@ -25,9 +26,13 @@ Obtained = Literal["computed", "quoted", "transcribed"]
 Unverified = Literal["refuse", "skip", "use"]
 Role = Literal["primary", "secondary"]
 
+# The parser in C is ten times as fast; PyYAML without it has only the other one.
+_SafeLoader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _OBTAINED = ("computed", "quoted", "transcribed")
 T = TypeVar("T")
 _FILE_KEYS = frozenset({"format", "material", "structure", "space_group", "records"})
+_OPTIONAL_KEYS = frozenset({"quantities"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,8 @@ class ReferenceValue:
         quantity: name of the quantity, as in the values of a property result.
         material: chemical formula.
         structure: structure type, for example ``rocksalt``.
-        space_group: international number of the structure's space group.
+        space_group: international number of the structure's space group; 0 of a
+            molecule.
         value: the number, in `unit`.
         error: one standard error or half a range, in `unit`; ``None`` if unknown.
         unit: unit of `value`.
@@ -146,21 +152,26 @@ def load_file(
 
     Raises:
         DataError: the file cannot be read, has a key that does not exist, lacks one
-            that must, holds a value that is no finite number, or holds an unverified
-            value and `unverified` is ``refuse``. The message names file, record, key.
+            that must, holds a value that is no finite number, an unknown quantity or
+            unit, a value that is not plausible by itself or beside the others, or an
+            unverified value and `unverified` is ``refuse``. The message names file,
+            record and key.
     """
     path = Path(path)
     content = _read(path)
     where = path.name
-    _check_keys(content, _FILE_KEYS, _FILE_KEYS, where)
+    _check_keys(content, _FILE_KEYS | _OPTIONAL_KEYS, _FILE_KEYS, where)
     if content["format"] != FORMAT:
         problem = f"{where}: unknown format of reference records"
         raise DataError(explain(problem, got=content["format"], wanted=FORMAT))
     shared = {key: content[key] for key in ("material", "structure", "space_group")}
-    records = tuple(
-        _record(item, shared, f"{where}, record {index}")
-        for index, item in enumerate(content["records"], start=1)
-    )
+    own = content.get("quantities", {})
+    records = []
+    for index, item in enumerate(content["records"], start=1):
+        place = f"{where}, record {index}"
+        records.append(_record(item, shared, place))
+        check_record(records[-1], place, own)
+    check_spread(records, where)
     return _filter_unverified(records, unverified, where)
 
 
@@ -193,7 +204,7 @@ def _filter_unverified(
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_SafeLoader)  # noqa: S506 - it is a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problem = f"cannot read the reference file {path}"
         raise DataError(explain(problem, got=error)) from error
