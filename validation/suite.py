@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, get_args
 
 import yaml
 
 from lamplighter.errors import ConfigError, explain
+from lamplighter.validation import registry
 from lamplighter.validation.engines.spec import EngineSpec, engine_spec
+from lamplighter.validation.registry import default_settings, settings_class
+from lamplighter.validation.yaml_values import build, converted, known, listing, mapping
 
-PROPERTIES: Final = ("parity", "bulk", "elastic", "phonon", "surface")
-"""Every property, in the order in which a suite runs them."""
+__all__ = [
+    "PROPERTIES",
+    "EngineSpec",
+    "MaterialSpec",
+    "ModelSpec",
+    "SuiteConfig",
+    "default_settings",
+    "read_suite",
+    "settings_class",
+    "settings_from",
+    "suite_from_mapping",
+]
+
+PROPERTIES: Final = registry.DEFAULT
+"""The properties of a suite that names none, in the order in which it runs them."""
 
 Geometry = Literal["shared", "own"]
+MaterialKind = Literal["crystal", "slab", "molecule"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +63,22 @@ class MaterialSpec:
     """One material of a suite.
 
     Attributes:
-        name: chemical formula; selects the references.
-        structure: file with its crystal; none takes the built-in one.
+        name: chemical formula or name; selects the references.
+        structure: file with its structure; none takes the built-in one.
+        kind: ``crystal``, ``slab`` or ``molecule``; none tells by its periodicity.
+        properties: property name -> its settings for this material; none takes the
+            suite's properties that apply to its kind.
     """
 
     name: str
     structure: Path | None = None
+    kind: MaterialKind | None = None
+    properties: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse kinds that do not exist."""
+        if self.kind is not None:
+            known(self.kind, get_args(MaterialKind), f"material {self.name}: kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +86,7 @@ class SuiteConfig:
     """A whole validation run.
 
     Attributes:
-        model: the potential under test.
+        model: the potential under test; none when every engine brings its own.
         engines: one or two engines; parity needs two.
         materials: what is computed.
         properties: property name -> its settings, a dataclass of its module.
@@ -70,9 +95,11 @@ class SuiteConfig:
             forces and stresses; ``own``: every engine relaxes for itself.
         references: ``builtin`` and YAML files of reference records.
         strict: a physics comparison that fails makes the exit code 1.
+        level_of_theory: what references must match; none takes the head's own.
+        time_limit: seconds that one task may take; 0 is no limit.
     """
 
-    model: ModelSpec
+    model: ModelSpec | None = None
     engines: tuple[EngineSpec, ...] = (
         EngineSpec(kind="ase"),
         EngineSpec(kind="lammps"),
@@ -84,13 +111,15 @@ class SuiteConfig:
     geometry: Geometry = "shared"
     references: tuple[str, ...] = ("builtin",)
     strict: bool = False
+    level_of_theory: str = ""
+    time_limit: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse suites that cannot run.
 
         Raises:
             ConfigError: no or repeated engines or materials, an unknown property or
-                geometry, or parity with one engine.
+                geometry, parity with one engine, or an engine without a model.
         """
         for what, names in (
             ("engines", [engine.name for engine in self.engines]),
@@ -102,17 +131,17 @@ class SuiteConfig:
                         what, got=names or "none", wanted="one or more, named apart"
                     )
                 )
-        if not self.properties:
-            raise ConfigError(
-                explain("no properties", wanted=f"some of {', '.join(PROPERTIES)}")
-            )
-        for name in self.properties:
-            _known(name, PROPERTIES, "properties")
+        asked = self._asked()
+        if not asked:
+            names_known = ", ".join(registry.names())
+            raise ConfigError(explain("no properties", wanted=f"some of {names_known}"))
+        for name in asked:
+            known(name, registry.names(), "properties")
         if self.geometry not in {"shared", "own"}:
             raise ConfigError(
                 explain("geometry", got=self.geometry, wanted="shared or own")
             )
-        if "parity" in self.properties and len(self.engines) != 2:
+        if "parity" in asked and len(self.engines) != 2:
             raise ConfigError(
                 explain(
                     "parity compares two engines",
@@ -121,23 +150,28 @@ class SuiteConfig:
                     fix="add an engine, or take parity out of the properties",
                 )
             )
+        self._check_model()
 
+    def _asked(self) -> list[str]:
+        """Return the properties of the suite and of its materials."""
+        own = [name for m in self.materials for name in m.properties or ()]
+        return [*self.properties, *own]
 
-def settings_class(name: str) -> type[Any]:
-    """Return the settings dataclass of a property.
-
-    Raises:
-        ConfigError: there is no such property.
-    """
-    _known(name, PROPERTIES, "properties")
-    module = importlib.import_module(f"lamplighter.validation.properties.{name}")
-    found: type[Any] = getattr(module, f"{name.capitalize()}Settings")
-    return found
-
-
-def default_settings(name: str) -> Any:
-    """Return the settings of a property as they are without a suite."""
-    return settings_class(name)()
+    def _check_model(self) -> None:
+        lacking = [e.name for e in self.engines if not e.foreign]
+        if self.model is None and lacking:
+            raise ConfigError(
+                explain(
+                    "the suite names no model",
+                    got=f"engine {', '.join(lacking)} that needs one",
+                    wanted="model: {file: ..., head: ...}, or engines with a calculator"
+                    " or a pair_style",
+                )
+            )
+        if not self.time_limit >= 0:
+            raise ConfigError(
+                explain("time_limit", got=self.time_limit, wanted="seconds, or 0")
+            )
 
 
 def read_suite(path: str | Path) -> SuiteConfig:
@@ -172,36 +206,32 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
     Raises:
         ConfigError: see [`read_suite`][].
     """
-    suite = _mapping(content, "the suite")
-    names = [f.name for f in dataclasses.fields(SuiteConfig)]
+    suite = mapping(content, "the suite")
     for key in suite:
-        _known(key, names, "the suite")
-    if "model" not in suite:
-        raise ConfigError(
-            explain("the suite names no model", wanted="model: {file: ..., head: ...}")
-        )
-    given: dict[str, Any] = {
-        "model": _build(ModelSpec, suite["model"], "model", folder)
-    }
+        known(key, [f.name for f in dataclasses.fields(SuiteConfig)], "the suite")
+    given: dict[str, Any] = {}
+    if suite.get("model") is not None:
+        given["model"] = build(ModelSpec, suite["model"], "model", folder)
     if "engines" in suite:
         given["engines"] = tuple(
-            engine_spec(item, folder) for item in _list(suite["engines"], "engines")
+            engine_spec(item, folder) for item in listing(suite["engines"], "engines")
         )
+    asked = suite.get("properties", list(PROPERTIES))
+    if "properties" in suite:
+        given["properties"] = _properties(asked, {})
     if "materials" in suite:
         given["materials"] = tuple(
-            _build(MaterialSpec, item, "materials", folder, short="name")
-            for item in _list(suite["materials"], "materials")
+            _material(item, folder, _by_name(asked, "properties"))
+            for item in listing(suite["materials"], "materials")
         )
-    if "properties" in suite:
-        given["properties"] = _properties(suite["properties"])
     if "references" in suite:
         given["references"] = tuple(
             str(item) if item == "builtin" else str(folder / str(item))
-            for item in _list(suite["references"], "references")
+            for item in listing(suite["references"], "references")
         )
-    for key, default in (("geometry", "shared"), ("strict", False)):
-        if key in suite:
-            given[key] = _converted(suite[key], default, key)
+    for item in dataclasses.fields(SuiteConfig):
+        if item.name in suite and item.name not in given and item.name != "model":
+            given[item.name] = converted(suite[item.name], item.default, item.name)
     return SuiteConfig(**given)
 
 
@@ -214,111 +244,49 @@ def settings_from(name: str, content: object) -> Any:
     cls = settings_class(name)
     default = cls()
     fields = [f.name for f in dataclasses.fields(cls)]
-    given = _mapping(content if content is not None else {}, f"properties: {name}")
+    given = mapping(content if content is not None else {}, f"properties: {name}")
     for key in given:
-        _known(key, fields, f"properties: {name}")
+        known(key, fields, f"properties: {name}")
     return cls(
         **{
-            key: _converted(value, getattr(default, key), f"properties: {name}: {key}")
+            key: converted(value, getattr(default, key), f"properties: {name}: {key}")
             for key, value in given.items()
         }
     )
 
 
-def _properties(content: object) -> dict[str, Any]:
-    """Return settings in the order of [`PROPERTIES`][]; a list of names will do."""
-    if isinstance(content, list):
-        content = {str(name): {} for name in content}
-    given = _mapping(content, "properties")
+def _material(item: object, folder: Path, common: Mapping[str, Any]) -> MaterialSpec:
+    """Return a material; its own properties start from the suite's settings."""
+    if isinstance(item, str):
+        return MaterialSpec(name=item)
+    content = dict(mapping(item, "materials"))
+    own = content.pop("properties", None)
+    material: MaterialSpec = build(MaterialSpec, content, "materials", folder)
+    if own is None:
+        return material
+    return dataclasses.replace(material, properties=_properties(own, common))
+
+
+def _properties(content: object, common: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in the order of the registry; a list of names will do."""
+    given = _by_name(content, "properties")
     for name in given:
-        _known(name, PROPERTIES, "properties")
+        known(name, registry.names(), "properties")
     return {
-        name: settings_from(name, given[name]) for name in PROPERTIES if name in given
+        name: settings_from(
+            name,
+            {
+                **mapping(common.get(name) or {}, f"properties: {name}"),
+                **mapping(given[name] or {}, f"properties: {name}"),
+            },
+        )
+        for name in registry.names()
+        if name in given
     }
 
 
-def _build(
-    cls: type[Any], content: object, where: str, folder: Path, short: str = ""
-) -> Any:
-    """Return an instance of a small dataclass; text alone fills the field `short`."""
-    if short and isinstance(content, str):
-        content = {short: content}
-    given = dict(_mapping(content, where))
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key, value in given.items():
-        _known(key, fields, where)
-        kind = str(fields[key].type)
-        if "Path" in kind and value is not None:
-            given[key] = folder / Path(str(value)).expanduser()
-        elif kind == "int":
-            given[key] = _converted(value, 1, f"{where}: {key}")
-        elif not isinstance(value, str):
-            _refuse(f"{where}: {key}", value, "text")
-    for name, item in fields.items():
-        if item.default is dataclasses.MISSING and name not in given:
-            raise ConfigError(explain(f"{where}: key {name!r} is missing"))
-    return cls(**given)
-
-
-def _converted(value: object, default: object, where: str) -> Any:
-    """Return `value` in the type of the default of its field."""
-    if isinstance(value, Mapping):
-        _refuse(where, value, "a number, text or a list")
-    if default is None or value is None:
-        return tuple(value) if isinstance(value, list) else value
-    if isinstance(default, bool):
-        return (
-            value if isinstance(value, bool) else _refuse(where, value, "true, false")
-        )
-    if isinstance(default, tuple):
-        items = _list(value, where)
-        example = default[0] if default else None
-        return tuple(_converted(item, example, where) for item in items)
-    if isinstance(default, float):
-        return _float(value, where)
-    if isinstance(value, type(default)) and not isinstance(value, bool):
-        return value
-    return _refuse(where, value, f"something like {default!r}")
-
-
-def _float(value: object, where: str) -> float:
-    """Return a number; YAML 1.1 reads 1e-4 as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        _refuse(where, value, "a number")
-    try:
-        return float(value)
-    except ValueError:
-        _refuse(where, value, "a number")
-
-
-def _mapping(content: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(content, Mapping):
-        _refuse(where, content, "a mapping, key: value")
-    return {str(key): value for key, value in content.items()}
-
-
-def _list(content: object, where: str) -> list[Any]:
-    return (
-        list(content)
-        if isinstance(content, list | tuple)
-        else _refuse(where, content, "a list")
-    )
-
-
-def _known(name: str, known: Any, where: str) -> None:
-    if name in known:
-        return
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    raise ConfigError(
-        explain(
-            f"unknown key {name!r} in {where}",
-            wanted=f"one of {', '.join(known)}",
-            fix=f"did you mean {near[0]!r}?" if near else "remove it",
-        )
-    )
-
-
-def _refuse(where: str, value: object, wanted: str) -> NoReturn:
-    raise ConfigError(
-        explain(f"wrong value for {where}", got=repr(value), wanted=wanted)
-    )
+def _by_name(content: object, where: str) -> Mapping[str, Any]:
+    """Return a mapping; of a list its names without settings."""
+    if isinstance(content, list):
+        content = {str(name): {} for name in content}
+    return mapping(content, where)
