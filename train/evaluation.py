@@ -135,11 +135,15 @@ def item_residuals(
     items: Sequence[Item],
     *,
     advance: Callable[[int], None] | None = None,
+    edge_chunk: int = 0,
 ) -> list[Residual]:
-    """Return predicted minus labelled for frames whose graphs exist already."""
+    """Return predicted minus labelled for frames whose graphs exist already.
+
+    With an `edge_chunk` the memory is bounded as in training.
+    """
     found: dict[int, Residual] = {}
     for group in evaluation_groups(items):
-        said = _predict([items[k] for k in group], potential)
+        said = _predict([items[k] for k in group], potential, edge_chunk)
         for k, one in zip(group, said, strict=True):
             found[k] = _residual(items[k].frame, one)
         if advance is not None:
@@ -147,10 +151,12 @@ def item_residuals(
     return [found[k] for k in range(len(items))]
 
 
-def _predict(items: Sequence[Item], potential: Potential) -> list[Predicted]:
+def _predict(
+    items: Sequence[Item], potential: Potential, edge_chunk: int
+) -> list[Predicted]:
     """Return what the potential says about a batch, frame by frame."""
     batch = make_batch(items)
-    prediction = predict(potential, batch.graph)
+    prediction = predict(potential, batch.graph, edge_chunk=edge_chunk)
     energies = prediction.energy.detach().cpu().tolist()
     free_atoms = batch.free_atoms.detach().cpu().tolist()
     forces = prediction.forces.detach().double().cpu()

@@ -11,6 +11,7 @@ from lamplighter.console import info
 from lamplighter.files import sha256_file
 from lamplighter.model import Potential, load_potential
 from lamplighter.train.config import HeadData
+from lamplighter.train.data.streaming import JoinedFrames, parts_of
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.evaluation import by_head, residuals, table_of
 from lamplighter.train.finetune_config import FinetuneConfig
@@ -178,10 +179,14 @@ def _job(config: FinetuneConfig, start: _Start, base_sha256: str) -> Job:
     data, potential = start.data, start.potential
     counts = {h.head.name: len(h.train) for h in data.heads}
     quotas = replay_quotas(config, counts, config.sampling)
-    train = [f for f in data.frames("train") if f.head in quotas]
+    drawn = [h.train for h in data.heads if h.head.name in quotas]
+    train = training_items(
+        config, JoinedFrames([p for own in drawn for p in parts_of(own)]), potential
+    )
     return Job(
         potential=potential,
-        train=training_items(config, train, potential),
+        train=train,
+        costs=train.costs(),
         validation=training_items(config, data.frames("validation"), potential),
         quotas=quotas,
         loss=config.loss,

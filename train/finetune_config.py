@@ -41,6 +41,8 @@ class ReplaySettings:
     Attributes:
         fraction: share of the frames of a batch that belongs to the old heads together.
         max_frames: most replay frames of one head; 0 means all.
+        candidates: most frames of each cache among which `max_frames` are chosen: some
+            of every element, and beside these the ones with the smallest hashes.
         selection: which they are: "kinds" (config types take turns), "elements" (every
             element is covered, those of the new data first), "fps" (farthest points in
             the space of the base model's invariants), or "random".
@@ -62,6 +64,7 @@ class ReplaySettings:
 
     fraction: float = 0.5
     max_frames: int = 0
+    candidates: int = 50_000
     selection: Selection = "kinds"
     relevance: Relevance = "any"
     labels: Literal["real", "pseudo"] = "real"
@@ -75,6 +78,7 @@ class ReplaySettings:
     def __post_init__(self) -> None:
         check(0 <= self.fraction < 1, "replay: fraction", self.fraction, "0 to 1")
         check(self.max_frames >= 0, "replay: max_frames", self.max_frames, ">= 0")
+        check(self.candidates > 0, "replay: candidates", self.candidates, "at least 1")
         for name in ("drift_limit", "energy_drift_limit", "relative_drift"):
             value = getattr(self, name)
             check(value >= 0, f"replay: {name}", value, "at least 0")

@@ -6,14 +6,26 @@ from collections.abc import Sequence
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential, torch_dtype
-from lamplighter.train.data.dataset import Item, make_items
+from lamplighter.train.data.cache import CachedFrames
+from lamplighter.train.data.dataset import ItemMaker
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.streaming import (
+    StreamedItems,
+    elements_of,
+    parts_of,
+    sampled,
+    without_isolated_atoms,
+)
 from lamplighter.train.finetune_config import FinetuneConfig, NewHead
 from lamplighter.train.heads import FittedHead
 from lamplighter.train.new_heads import fit_new_head
 from lamplighter.train.prepare import PreparedData
 from lamplighter.train.readout_start import fit_first_readout
 from lamplighter.train.results import USES
+from lamplighter.train.training import FIT_FRAMES
+
+READOUT_FRAMES = 2000
+"""Most frames whose energies a new readout meets: their kernel is a square."""
 
 
 def check_heads_of_base(config: FinetuneConfig, base: Potential) -> None:
@@ -66,17 +78,24 @@ def check_elements(data: PreparedData, base: Potential) -> None:
         ConfigError: as above; the message names the frame.
     """
     known = set(base.config.elements)
-    for frame in (f for use in USES for f in data.frames(use)):
-        lacking = set(frame.atoms().get_chemical_symbols()) - known
+    for part in (p for use in USES for p in parts_of(data.frames(use))):
+        lacking = elements_of(part) - known
         if lacking:
             raise ConfigError(
                 explain(
-                    f"{frame.source}: the base model does not know an element",
+                    f"{_where(part, lacking)}: the base model does not know an element",
                     got=", ".join(sorted(lacking)),
                     wanted=f"only {', '.join(base.config.elements)}",
                     fix="start from a base that was trained with it",
                 )
             )
+
+
+def _where(frames: Sequence[Frame], symbols: set[str]) -> str:
+    """Return where the first frame with one of some elements comes from."""
+    if isinstance(frames, CachedFrames):
+        frames = frames.having(symbols)
+    return next(f.source for f in frames if elements_of([f]) & symbols)
 
 
 def new_head(head: NewHead, data: PreparedData, base: Potential) -> FittedHead:
@@ -86,7 +105,7 @@ def new_head(head: NewHead, data: PreparedData, base: Potential) -> FittedHead:
         DataError: the data do not determine an E0.
     """
     (own,) = [h.train for h in data.heads if h.head.name == head.name]
-    return fit_new_head(head, own, base)
+    return fit_new_head(head, sampled(own, FIT_FRAMES), base)
 
 
 def start_readouts(
@@ -95,18 +114,27 @@ def start_readouts(
     """Let every new head meet the energies of its training frames."""
     for head in config.heads:
         (own,) = [h.train for h in data.heads if h.head.name == head.name]
-        fit_first_readout(potential, training_items(config, own, potential), head.name)
+        few = _some(own, READOUT_FRAMES)
+        fit_first_readout(potential, training_items(config, few, potential), head.name)
+
+
+def _some(frames: Sequence[Frame], most: int) -> Sequence[Frame]:
+    """Return at most `most` frames; those of lists at equal distances."""
+    found = sampled(frames, most)
+    return found[:: -(-len(found) // most)] if found else found
 
 
 def training_items(
     config: FinetuneConfig, frames: Sequence[Frame], potential: Potential
-) -> list[Item]:
-    """Return frames as graphs with the weights of their heads."""
-    return make_items(
-        [f for f in frames if config.loss.use_isolated_atoms or not f.is_isolated_atom],
-        potential.config,
-        heads=(*config.heads, *config.replay_heads),
+) -> StreamedItems:
+    """Return frames as graphs with the weights of their heads; caches stay on disk."""
+    if not config.loss.use_isolated_atoms:
+        frames = without_isolated_atoms(frames)
+    maker = ItemMaker(
+        config=potential.config,
+        heads={head.name: head for head in (*config.heads, *config.replay_heads)},
         loss=config.loss,
         dtype=torch_dtype(config.run.compute_dtype),
         device=config.run.device,
     )
+    return StreamedItems(frames, maker)

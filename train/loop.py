@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lamplighter.console import progress
 from lamplighter.errors import explain
@@ -20,12 +20,14 @@ from lamplighter.train.checkpoint import (
     save_checkpoint,
     unpack_module,
 )
+from lamplighter.train.data.dataset import Item
 from lamplighter.train.dealing import deal_parts
 from lamplighter.train.evaluation import by_head, table_of
 from lamplighter.train.job import Job, Outcome, State
 from lamplighter.train.judging import shared_residuals
 from lamplighter.train.optim import MovingAverage, Plateau, rate_factor
 from lamplighter.train.ranks import Ranks
+from lamplighter.train.reading import Drawn, ReadAhead, draw
 from lamplighter.train.restart import Memory, check_fingerprint, only_run
 from lamplighter.train.run_log import Observer, RunLog
 from lamplighter.train.sampler import HeadSampler
@@ -130,29 +132,20 @@ class Trainer:
         state = self.state
         self._clock = state.seconds
         self._started = time.monotonic() - state.seconds
-        batches = self._batches()
+        batches = draw(self.sampler, state.epoch, state.window, state.position)
         total, label = self.job.run.max_steps, self.job.label
-        with progress(total, label, done=state.step) as advance:
+        with (
+            progress(total, label, done=state.step) as advance,
+            ReadAhead(batches, self._read) as ahead,
+        ):
             if state.step == 0:
                 self._validate()
             while not (reason := self._end_reason()):
-                self._step(next(batches))
+                self._step(*ahead.take())
                 advance(1, self._note())
                 self._housekeeping(stop)
         self._finish(reason)
         return reason
-
-    def _batches(self) -> Iterator[list[int]]:
-        """Yield batches without end, from where the run is."""
-        state = self.state
-        while True:
-            batches = self.sampler.window(state.epoch, state.window)
-            while state.position < len(batches):
-                state.position += 1
-                yield batches[state.position - 1]
-            state.window, state.position = state.window + 1, 0
-            if state.window >= self.sampler.windows_per_epoch:
-                state.epoch, state.window = state.epoch + 1, 0
 
     def _share(self, batch: Sequence[int]) -> list[list[int]]:
         """Return what this process computes of a batch, in parts."""
@@ -160,9 +153,14 @@ class Trainer:
         n_parts = self.ranks.size * self.job.run.accumulate
         return deal_parts(batch, pairs, n_parts)[self.ranks.rank :: self.ranks.size]
 
-    def _step(self, batch: Sequence[int]) -> None:
+    def _read(self, batch: Sequence[int]) -> list[list[Item]]:
+        """Return the part of a batch that this process computes, in parts."""
+        return [[self.job.train[k] for k in part] for part in self._share(batch)]
+
+    def _step(self, drawn: Drawn, read: Callable[[], list[list[Item]]]) -> None:
         """One optimiser step."""
-        settings, state = self.job.optimizer, self.state
+        settings, state, batch = self.job.optimizer, self.state, drawn.batch
+        state.epoch, state.window, state.position = drawn.place
         rate = settings.learning_rate * rate_factor(
             settings,
             step=state.step,
@@ -170,7 +168,7 @@ class Trainer:
             plateau=self.plateau,
         )
         with self.ranks.together("reading a batch"):
-            parts = [[self.job.train[k] for k in p] for p in self._share(batch)]
+            parts = read()
         record = self.stepper.compute(parts)
         check_finite(
             record,
@@ -245,7 +243,9 @@ class Trainer:
             return
         if self._judged is not self.average.module:
             self._judged.load_state_dict(self.average.module.state_dict())
-        found = shared_residuals(self._judged, self.job.validation, self.ranks)
+        found = shared_residuals(
+            self._judged, self.job.validation, self.ranks, edge_chunk=run.edge_chunk
+        )
         if self.ranks.is_main:
             self.log.judged(state.step, found)
         rows = by_head(table_of(found))

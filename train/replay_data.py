@@ -11,8 +11,8 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.files import atomic_path, sha256_file
 from lamplighter.model import Potential
 from lamplighter.train.config import HeadData
-from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.labels import LabelSettings
+from lamplighter.train.data.streaming import JoinedFrames, parts_of
 from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.prepare import PreparedData, resolve
 from lamplighter.train.pseudolabels import label_structures
@@ -97,13 +97,14 @@ def choose_replay(
     if config.replay_fraction == 0:
         return data, []
     fresh = {h.name for h in config.heads}
-    new = [f for h in data.heads if h.head.name in fresh for f in h.train]
+    own = [h.train for h in data.heads if h.head.name in fresh]
+    new = JoinedFrames([part for frames in own for part in parts_of(frames)])
     heads, reports = [], []
     for head in data.heads:
         if head.head.name in fresh:
             heads.append(head)
             continue
-        chosen = _chosen(head.train, config, new, base)
+        chosen = select_frames(head.train, config.replay, new=new, potential=base)
         heads.append(dataclasses.replace(head, train=chosen))
         reports.append(
             report_relevance(
@@ -116,19 +117,6 @@ def choose_replay(
             )
         )
     return dataclasses.replace(data, heads=tuple(heads)), reports
-
-
-def _chosen(
-    frames: Sequence[Frame],
-    config: FinetuneConfig,
-    new: Sequence[Frame],
-    base: Potential,
-) -> Sequence[Frame]:
-    """Choose where there is a choice; frames of a cache stay there otherwise."""
-    limit = config.replay.max_frames
-    if config.replay.relevance == "any" and not 0 < limit < len(frames):
-        return frames
-    return select_frames(frames, config.replay, new=new, potential=base)
 
 
 def write_reports(reports: Sequence[Relevance], output: Path) -> None:

@@ -13,10 +13,13 @@ from ase.data import chemical_symbols
 from lamplighter.arrays import Floats
 from lamplighter.model import Potential
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.streaming import sampled
 from lamplighter.train.finetune_config import ReplaySettings
 from lamplighter.train.replay_selection import elements_of
 from lamplighter.train.structure_space import StructureSpace, structure_vectors
 
+COUNTED = 20_000
+"""Most frames of each cache whose elements are counted."""
 COMPARED = 300
 """Most frames on either side whose distances are computed."""
 
@@ -123,8 +126,8 @@ def report_relevance(
         potential: gives the descriptors for the distances.
     """
     wanted = elements_of(new)
-    own = [elements_of([f]) for f in chosen]
-    covered = frozenset().union(*own)
+    own = [elements_of([f]) for f in sampled(chosen, COUNTED)]
+    covered = elements_of(chosen)
     return Relevance(
         head=head,
         selection=settings.selection,
@@ -162,7 +165,8 @@ def _distances(
 def _some(frames: Sequence[Frame]) -> list[Frame]:
     """Return at most `COMPARED` frames, whatever the order of the files."""
     ordered = sorted(
-        frames, key=lambda f: (hashlib.sha256(f.uid.encode()).digest(), f.uid)
+        sampled(frames, COMPARED),
+        key=lambda f: (hashlib.sha256(f.uid.encode()).digest(), f.uid),
     )
     return ordered[:COMPARED]
 

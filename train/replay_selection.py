@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential
+from lamplighter.train.data.cache import CachedFrames
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.streaming import JoinedFrames, parts_of, sampled
+from lamplighter.train.data.streaming import elements_of as symbols_of
 from lamplighter.train.finetune_config import Relevance, ReplaySettings
 from lamplighter.train.structure_space import (
     StructureSpace,
@@ -34,8 +37,11 @@ def select_frames(
     *,
     new: Sequence[Frame] = (),
     potential: Potential | None = None,
-) -> tuple[Frame, ...]:
+) -> Sequence[Frame]:
     """Return the frames to replay, at most ``settings.max_frames``, in file order.
+
+    Those of a cache stay on the disk where all are replayed; a choice is made among
+    ``settings.candidates`` of them.
 
     Args:
         frames: candidates, of one head.
@@ -51,7 +57,8 @@ def select_frames(
     pool = relevant(frames, settings.relevance, wanted)
     limit = settings.max_frames
     if limit <= 0 or len(pool) <= limit:
-        return tuple(pool)
+        return pool
+    pool = sampled(pool, max(settings.candidates, limit))
     ordered = sorted(pool, key=lambda f: (_hash(f.uid, settings.seed), f.uid))
     if settings.selection == "fps":
         chosen = _farthest(ordered, limit, _needed(potential))
@@ -67,22 +74,21 @@ def select_frames(
 
 def elements_of(frames: Sequence[Frame]) -> frozenset[int]:
     """Return the atomic numbers in some frames."""
-    return frozenset(int(z) for f in frames for z in set(f.numbers.tolist()))
+    return frozenset(atomic_numbers[symbol] for symbol in symbols_of(frames))
 
 
 def relevant(
     frames: Sequence[Frame], relevance: Relevance, wanted: frozenset[int]
-) -> list[Frame]:
+) -> Sequence[Frame]:
     """Return the frames that share elements with the new data as `relevance` says.
+
+    Frames of caches are not read.
 
     Raises:
         ConfigError: none does.
     """
-    found = list(frames)
-    if relevance == "shared":
-        found = [f for f in frames if elements_of([f]) & wanted]
-    elif relevance == "subset":
-        found = [f for f in frames if elements_of([f]) <= wanted]
+    own = {chemical_symbols[z] for z in wanted}
+    found = JoinedFrames([_relevant(p, relevance, own) for p in parts_of(frames)])
     if not found:
         raise ConfigError(
             explain(
@@ -93,6 +99,19 @@ def relevant(
             )
         )
     return found
+
+
+def _relevant(
+    frames: Sequence[Frame], relevance: Relevance, wanted: set[str]
+) -> Sequence[Frame]:
+    if relevance == "any":
+        return frames
+    if isinstance(frames, CachedFrames):
+        shared = relevance == "shared"
+        return frames.having(wanted) if shared else frames.within(wanted)
+    if relevance == "shared":
+        return [f for f in frames if symbols_of([f]) & wanted]
+    return [f for f in frames if symbols_of([f]) <= wanted]
 
 
 def symbols(numbers: frozenset[int]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 
 from lamplighter.arrays import AnyArray, Integers
 from lamplighter.errors import ConfigError, explain
@@ -52,6 +53,7 @@ class Cache:
         self._begins = np.concatenate([[0], np.cumsum(counts)])
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._columns: dict[str, AnyArray] = {}
+        self._lock = threading.Lock()
         for number in range(len(self._paths)):
             self._shard(number)
 
@@ -75,6 +77,11 @@ class Cache:
         return found
 
     def _shard(self, number: int) -> Shard:
+        # A batch may be read beside the frame that an error message names.
+        with self._lock:
+            return self._opened(number)
+
+    def _opened(self, number: int) -> Shard:
         shard = self._open.get(number)
         if shard is None:
             path = self._paths[number]
@@ -166,6 +173,22 @@ class CachedFrames(Sequence[Frame]):
             symbols_of(self.column("elements_low"), self.column("elements_high"))
         )
 
+    def having(self, symbols: Collection[str]) -> CachedFrames:
+        """Return the frames with any of some elements, without reading them."""
+        low, high = element_bits(symbols)
+        found = (self.column("elements_low") & low) | (
+            self.column("elements_high") & high
+        )
+        return self.where(found != 0)
+
+    def within(self, symbols: Collection[str]) -> CachedFrames:
+        """Return the frames with no other than some elements, without reading them."""
+        low, high = element_bits(symbols)
+        foreign = (self.column("elements_low") & ~low) | (
+            self.column("elements_high") & ~high
+        )
+        return self.where(foreign == 0)
+
     def where(self, mask: npt.NDArray[np.bool_]) -> CachedFrames:
         """Return the frames where `mask` is true."""
         return CachedFrames(self.cache, self.indices[mask])
@@ -205,6 +228,12 @@ def symbols_of(low: AnyArray, high: AnyArray) -> list[str]:
     bits = int(np.bitwise_or.reduce(low, initial=np.uint64(0)))
     bits |= int(np.bitwise_or.reduce(high, initial=np.uint64(0))) << 64
     return [chemical_symbols[z] for z in range(1, 119) if bits >> z & 1]
+
+
+def element_bits(symbols: Collection[str]) -> tuple[np.uint64, np.uint64]:
+    """Return elements as the two numbers in which a column keeps them."""
+    bits = sum(1 << atomic_numbers[symbol] for symbol in set(symbols))
+    return np.uint64(bits & (2**64 - 1)), np.uint64(bits >> 64)
 
 
 def open_cache(folder: Path, *, cutoff: float | None = None) -> Cache:
