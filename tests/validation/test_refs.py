@@ -11,7 +11,6 @@ import yaml
 from lamplighter.errors import ConfigError, DataError
 from lamplighter.validation.properties import bands
 from lamplighter.validation.refs import (
-    FORCE_SETS,
     Level,
     force_set,
     load_file,
@@ -111,7 +110,7 @@ def test_unknown_force_set_lists_what_there_is():
         force_set("LiF")
 
 
-@pytest.mark.parametrize("material", sorted(FORCE_SETS))
+@pytest.mark.parametrize("material", ["MgO", "NaCl", "Si"])
 def test_records_hold_what_the_force_set_gives(material):
     phonons = force_set(material).phonons()
     found = bands.corner_frequencies(phonons, bands.default_path(phonons))

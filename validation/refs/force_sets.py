@@ -14,9 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import phonopy
+import yaml
 from ase import Atoms
-from phonopy.file_IO import parse_BORN
+from ase.units import Bohr
+from phonopy import Phonopy
+from phonopy.file_IO import parse_BORN, parse_FORCE_SETS
+from phonopy.interface.vasp import read_vasp
 from phonopy.structure.atoms import PhonopyAtoms
 
 from lamplighter.errors import ConfigError, explain
@@ -25,6 +30,11 @@ from lamplighter.validation.refs.levels import Level
 FOLDER: Final = Path(__file__).parent / "force_sets"
 LICENCE: Final = "BSD-3-Clause"
 SOURCE: Final = "force sets of the phonopy 4.10.0 examples"
+
+BOHR: Final = float(Bohr)
+"""Å."""
+
+Centring = Literal["P", "F", "I", "A", "C", "R"]
 
 _PBE = Level(kind="dft", functional="PBE", code="VASP")
 
@@ -37,19 +47,28 @@ class ForceSet:
         material: chemical formula.
         space_group: international number of the space group.
         level: level of theory of the forces.
-        structure_file: phonopy YAML with cell, supercell and displacements.
+        structure_file: phonopy YAML with cell, supercell and displacements, or a
+            ``POSCAR`` with the unit cell.
         forces_file: ``FORCE_SETS``; empty if the YAML holds the forces.
         born_file: ``BORN``; empty if the material is not polar.
+        centring: how the primitive cell lies in the unit cell.
+        folder: where the files lie; empty is the material.
+        length_unit: of cell and displacements in the files; forces are eV/Å.
+        supercell: repeats of the unit cell, where the structure file has none.
     """
 
     material: str
     space_group: int
     level: Level
-    structure_file: str
-    forces_file: str = ""
+    structure_file: str = "phonopy_disp.yaml"
+    forces_file: str = "FORCE_SETS"
     born_file: str = ""
+    centring: Centring = "P"
+    folder: str = ""
+    length_unit: Literal["angstrom", "bohr"] = "angstrom"
+    supercell: tuple[int, int, int] | None = None
 
-    def phonons(self) -> phonopy.Phonopy:
+    def phonons(self) -> Phonopy:
         """Return phonopy's object with symmetrised force constants, without charges.
 
         The object is made once in each thread and shared there: leave it as it is.
@@ -61,61 +80,119 @@ class ForceSet:
         if not self.born_file:
             return None
         born: Mapping[str, Any] = parse_BORN(
-            self.phonons().primitive,
-            filename=str(FOLDER / self.material / self.born_file),
+            self.phonons().primitive, filename=str(self.path(self.born_file))
         )
         return born
 
+    def path(self, name: str) -> Path:
+        """Return where one of the files lies."""
+        return FOLDER / (self.folder or self.material) / name
+
 
 @cache
-def _load(item: ForceSet, _thread: int) -> phonopy.Phonopy:
+def _load(item: ForceSet, _thread: int) -> Phonopy:
     # One object per thread: phonopy keeps its last mesh in the object, and two engines
     # that are validated beside each other would take each other's.
     # Every file is named, since phonopy otherwise picks up a FORCE_SETS or BORN that
     # happens to lie in the current directory.
-    folder = FOLDER / item.material
+    if item.supercell is not None or item.length_unit == "bohr":
+        return _assemble(item)
+    # The centring is spelled out: phonopy warns when "auto" finds one.
     return phonopy.load(
-        str(folder / item.structure_file),
-        force_sets_filename=str(folder / item.forces_file)
+        str(item.path(item.structure_file)),
+        force_sets_filename=str(item.path(item.forces_file))
         if item.forces_file
         else None,
-        primitive_matrix=_CENTRING[item.material],
+        primitive_matrix=item.centring,
         is_nac=False,
         symmetrize_fc=True,
         log_level=0,
     )
 
 
-# Spelled out: phonopy warns when "auto" finds a matrix other than the identity.
-_CENTRING: Final[dict[str, Literal["P", "F"]]] = {"MgO": "F", "NaCl": "F", "Si": "P"}
+def _assemble(item: ForceSet) -> Phonopy:
+    """Return phonopy's object from files that `phonopy.load` does not read."""
+    scale = BOHR if item.length_unit == "bohr" else 1.0
+    path = item.path(item.structure_file)
+    repeats: Any = item.supercell
+    if repeats is None:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        matrix, cell = record["supercell_matrix"], record["unit_cell"]
+        unit = PhonopyAtoms(
+            symbols=[point["symbol"] for point in cell["points"]],
+            scaled_positions=[point["coordinates"] for point in cell["points"]],
+            cell=np.asarray(cell["lattice"], dtype=float) * scale,
+        )
+    else:
+        matrix, unit = np.diag(repeats), read_vasp(str(path))
+    phonons = Phonopy(unit, matrix, primitive_matrix=item.centring, log_level=0)
+    dataset: Any = parse_FORCE_SETS(filename=str(item.path(item.forces_file)))
+    for moved in dataset["first_atoms"]:
+        moved["displacement"] = np.asarray(moved["displacement"]) * scale
+    phonons.dataset = dataset
+    phonons.produce_force_constants()
+    phonons.symmetrize_force_constants(show_drift=False)
+    return phonons
+
 
 FORCE_SETS: Final = {
     item.material: item
     for item in (
         ForceSet(
+            material="Al",
+            space_group=225,
+            level=Level(kind="dft", functional="PBE", code="ABACUS"),
+            centring="F",
+            length_unit="bohr",
+        ),
+        ForceSet(
+            material="Cr",
+            space_group=229,
+            level=Level(kind="dft", functional="PBEsol", code="VASP"),
+            centring="I",
+        ),
+        ForceSet(material="MgB2", space_group=191, level=_PBE),
+        ForceSet(
             material="MgO",
             space_group=225,
             level=_PBE,
-            structure_file="phonopy_disp.yaml",
-            forces_file="FORCE_SETS",
             born_file="BORN",
+            centring="F",
         ),
         ForceSet(
             material="NaCl",
             space_group=225,
             level=_PBE,
-            structure_file="phonopy_disp.yaml",
-            forces_file="FORCE_SETS",
             born_file="BORN",
+            centring="F",
         ),
         ForceSet(
             material="Si",
             space_group=227,
             level=_PBE,
             structure_file="phonopy_params_Si.yaml",
+            forces_file="",
         ),
+        ForceSet(material="ZnO", space_group=186, level=_PBE, born_file="BORN"),
     )
 }
+"""Material -> its force set at equilibrium."""
+
+VOLUME_SETS: Final = {
+    "Si": tuple(
+        ForceSet(
+            material="Si",
+            space_group=227,
+            level=_PBE,
+            structure_file="POSCAR-unitcell",
+            centring="F",
+            folder=f"Si_volumes/{volume}",
+            supercell=(2, 2, 2),
+        )
+        for volume in ("minus", "orig", "plus")
+    )
+}
+"""Material -> force sets at three volumes, ascending, for Grüneisen parameters."""
 
 
 def force_set(material: str) -> ForceSet:
