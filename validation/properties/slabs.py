@@ -1,7 +1,6 @@
 """Slabs of several thicknesses, cut from one crystal along one plane.
 
-Source: Tasker, J. Phys. C 12, 4977 (1979) for the three types of ionic surfaces;
-pymatgen's slab generator (Sun, Ceder, Surf. Sci. 617, 53 (2013)) for terminations.
+Source: Tasker, J. Phys. C 12, 4977 (1979) for the three types of ionic surfaces.
 """
 
 from __future__ import annotations
@@ -16,18 +15,19 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from pymatgen.analysis.bond_valence import BVAnalyzer
-from pymatgen.core.structure import Structure
-from pymatgen.core.surface import Slab, SlabGenerator
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from lamplighter.errors import DataError, explain
+from lamplighter.validation.properties.cleave import Miller, cleaver
 from lamplighter.validation.properties.crystal import conventional, spglib_cell
 
 FloatArray = NDArray[np.float64]
-Miller = tuple[int, int, int]
 
 LAYER_WIDTH: Final = 0.3
 """Atoms within this height, Å, count as one atomic layer."""
+
+LEAST_STEP: Final = 3.5
+"""Difference of two thicknesses, Å, that is worth another slab."""
 
 POLAR_LIMIT: Final = 1e-3
 """Dipole per area, e/Å, above which the nominal charges make a slab polar."""
@@ -67,7 +67,7 @@ def terminations(
         crystal: relaxed; its standard conventional cell defines the Miller indices.
         miller: indices of the plane.
         lengths: least thicknesses, Å; a slab holds whole repeats of the crystal, and
-            equal results are pushed apart by one repeat.
+            equal results are pushed apart by one step of at least `LEAST_STEP`.
         vacuum: empty space along the normal, Å, kept exactly.
 
     Raises:
@@ -75,14 +75,11 @@ def terminations(
     """
     cell = conventional(crystal)
     charges = nominal_charges(cell)
-    bulk = AseAtomsAdaptor.get_structure(cell)
-    generator = SlabGenerator(bulk, miller, 1.0, 1.0, primitive=True)
-    height = generator.oriented_unit_cell.volume / _area(generator.oriented_unit_cell)
-    repeats = _apart([int(np.ceil(length / height - 1e-6)) for length in lengths])
-    shifts = [slab.shift for slab in generator.get_slabs()]
+    knife = cleaver(crystal, miller)
+    repeats = _apart(lengths, knife.spacing)
     found = []
-    for shift in shifts:
-        slabs = [_slab(bulk, miller, shift, n * height, vacuum) for n in repeats]
+    for cut in knife.cuts():
+        slabs = [upright(knife.slab(cut, n, vacuum), vacuum) for n in repeats]
         for slab in slabs:
             _check_slab(slab, cell, miller)
         found.append(
@@ -97,28 +94,18 @@ def terminations(
     return tuple(found)
 
 
-def _apart(repeats: Sequence[int]) -> list[int]:
-    """Return growing whole numbers, so that no two slabs are equally thick."""
+def _apart(lengths: Sequence[float], spacing: float) -> list[int]:
+    """Return growing numbers of repeats, each a multiple of the least step.
+
+    A step is at least `LEAST_STEP` thick: thinner ones would leave the slope of the
+    energy to the noise of the relaxations.
+    """
+    step = int(np.ceil(LEAST_STEP / spacing - 1e-6))
     result: list[int] = []
-    for number in sorted(repeats):
-        result.append(max(number, 1, result[-1] + 1 if result else 1))
-    return result
-
-
-def _slab(
-    bulk: Structure, miller: Miller, shift: float, thickness: float, vacuum: float
-) -> Atoms:
-    generator = SlabGenerator(
-        bulk, miller, thickness - 1e-3, vacuum, primitive=True, reorient_lattice=True
-    )
-    slab: Slab = generator.get_slab(shift=shift)
-    atoms = Atoms(
-        numbers=slab.atomic_numbers,
-        scaled_positions=slab.frac_coords,
-        cell=slab.lattice.matrix,
-        pbc=True,
-    )
-    return upright(atoms, vacuum)
+    for length in sorted(lengths):
+        steps = int(np.ceil(length / (step * spacing) - 1e-6))
+        result.append(max(steps, 1, result[-1] + 1 if result else 1))
+    return [step * number for number in result]
 
 
 def upright(atoms: Atoms, vacuum: float) -> Atoms:
@@ -206,11 +193,6 @@ def count_layers(slab: Atoms) -> int:
 def face_area(slab: Atoms) -> float:
     """Return the area of one face in Å^2."""
     return float(np.linalg.norm(np.cross(*slab.cell.array[:2])))
-
-
-def _area(structure: Structure) -> float:
-    matrix = np.asarray(structure.lattice.matrix)
-    return float(np.linalg.norm(np.cross(matrix[0], matrix[1])))
 
 
 def nominal_charges(crystal: Atoms) -> dict[int, float] | None:

@@ -1,0 +1,242 @@
+"""All planes and terminations, and the Wulff shape, against known counts and shapes."""
+
+from __future__ import annotations
+
+import builtins
+import math
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.neighborlist import neighbor_list
+from ase.spacegroup import crystal as make_crystal
+
+from lamplighter.errors import ConfigError, OptionalDependencyError
+from lamplighter.validation.engines.ase import AseEngine
+from lamplighter.validation.engines.base import EngineInfo, Result
+from lamplighter.validation.properties import surfaces, wulff
+from lamplighter.validation.properties.cleave import cleaver, miller_orbits
+from lamplighter.validation.properties.surfaces import SurfacesSettings
+from lamplighter.validation.properties.wulff import WulffSettings, wulff_shape
+
+
+def mgo():
+    return bulk("MgO", "rocksalt", a=4.25, cubic=True)
+
+
+QUARTZ = make_crystal(
+    ["Si", "O"],
+    [(0.4697, 0, 0), (0.4135, 0.2669, 0.1191)],
+    spacegroup=152,
+    cellpar=[4.916, 4.916, 5.405, 90, 90, 120],
+)
+RUTILE = make_crystal(
+    ["Ti", "O"],
+    [(0, 0, 0), (0.305, 0.305, 0)],
+    spacegroup=136,
+    cellpar=[4.6, 4.6, 2.96, 90, 90, 90],
+)
+
+
+class Bonds:
+    """An engine that counts: so many eV per pair of atoms within 2.5 Å.
+
+    `in_slabs` is an energy per atom that only cells with much vacuum have.
+    """
+
+    info = EngineInfo(kind="ase", name="bonds", model="counted", cutoff=2.5)
+
+    def __init__(self, energy=-1.0, in_slabs=0.0):
+        self.energy, self.in_slabs = energy, in_slabs
+
+    def compute(self, atoms, want=()):
+        del want
+        bonds = len(neighbor_list("i", atoms, 2.5)) / 2
+        extra = self.in_slabs * len(atoms) if atoms.cell.lengths().max() > 25 else 0.0
+        return Result(
+            energy=self.energy * bonds + extra,
+            forces=np.zeros((len(atoms), 3)),
+            stress=np.zeros((3, 3)),
+            energies=None,
+            info=self.info,
+            wall_s=0.0,
+        )
+
+    def compute_many(self, structures, want=()):
+        return [self.compute(atoms, want) for atoms in structures]
+
+
+@pytest.mark.parametrize(
+    ("crystal", "max_index", "count"),
+    [
+        (bulk("Cu"), 1, 3),
+        (bulk("Cu"), 2, 6),
+        (bulk("Cu"), 3, 13),
+        (bulk("Mg", "hcp", a=3.2, c=5.2), 1, 5),
+        (QUARTZ, 1, 6),
+        (Atoms("Cu", cell=[3, 3.1, 3.2], pbc=True), 1, 7),
+    ],
+)
+def test_every_plane_is_counted_once(crystal, max_index, count):
+    orbits = miller_orbits(crystal, max_index)
+    assert len(orbits) == count
+    assert all(math.gcd(*plane) == 1 for plane in orbits)
+    indices = range(-max_index, max_index + 1)
+    everything = {
+        (h, k, l)
+        for h in indices
+        for k in indices
+        for l in indices
+        if math.gcd(h, k, l) == 1
+    }
+    rotations = wulff.laue_rotations(wulff.conventional(crystal))
+    covered = [
+        {tuple(p) for p in (np.asarray(plane) @ rotations).tolist()} for plane in orbits
+    ]
+    assert everything <= set().union(*covered)
+    assert sum(map(len, covered)) == len(set().union(*covered))
+    assert [len(orbit) for orbit in covered] == list(orbits.values())
+
+
+def test_cubic_planes_have_the_known_sizes():
+    orbits = miller_orbits(bulk("Cu"), 3)
+    assert orbits[1, 0, 0] == 6
+    assert orbits[1, 1, 1] == 8
+    assert orbits[2, 1, 0] == 24
+    assert orbits[3, 2, 1] == 48
+    with pytest.raises(ConfigError, match="largest Miller index must be positive"):
+        miller_orbits(bulk("Cu"), 0)
+
+
+@pytest.mark.parametrize(
+    ("crystal", "miller", "spacing", "n_cuts"),
+    [
+        (bulk("Cu", a=4.0), (1, 0, 0), 2.0, 1),
+        (bulk("Cu", a=4.0), (1, 1, 1), 4 / 3**0.5, 1),
+        (bulk("Si", a=4.0), (1, 1, 1), 4 / 3**0.5, 2),
+        (bulk("GaAs", "zincblende", a=4.0), (1, 1, 1), 4 / 3**0.5, 2),
+        (bulk("Mg", "hcp", a=3.2, c=5.2), (0, 0, 1), 5.2, 1),
+        (bulk("Mg", "hcp", a=3.2, c=5.2), (1, 0, 0), 3.2 * 3**0.5 / 2, 2),
+        (RUTILE, (1, 1, 0), 4.6 / 2**0.5, 2),
+    ],
+)
+def test_inequivalent_cuts_are_found(crystal, miller, spacing, n_cuts):
+    knife = cleaver(crystal, miller)
+    assert knife.spacing == pytest.approx(spacing)
+    assert len(knife.cuts()) == n_cuts
+    for cut in knife.cuts():
+        slab = knife.slab(cut, 3, 10.0)
+        assert len(slab) == 3 * len(knife.primitive)
+        normal = np.cross(*slab.cell.array[:2])
+        heights = slab.positions @ normal / np.linalg.norm(normal) / knife.spacing
+        assert heights.min() > cut
+        assert heights.max() < cut + 3
+
+
+def test_polar_planes_are_refused_and_the_others_keep_their_values():
+    found = surfaces.run(mgo(), Bonds())
+    assert found.status == "warn"
+    assert found.arrays["planes"] == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert found.arrays["refused"] == ["", "", "polar surface"]
+    assert found.arrays["gamma"][2] is None
+    assert not any(name.endswith("_111") for name in found.values)
+    # A cut along (100) breaks one bond of 1 eV per ion, two ions in a^2/2, and makes
+    # two faces; on (110) twice as many on an area sqrt(2) times as large.
+    per_area = 16.02176634 * 2 / 4.25**2
+    assert found.values["surface_energy_100"].value == pytest.approx(per_area)
+    expected = 2 * per_area / 2**0.5
+    assert found.values["surface_energy_110"].value == pytest.approx(expected)
+
+
+def test_a_wrong_slope_takes_the_values_of_all_planes():
+    found = surfaces.run(mgo(), Bonds(in_slabs=0.02), SurfacesSettings(vacuum=30.0))
+    assert found.status == "invalid"
+    assert found.values == {}
+    assert found.arrays["refused"][0] == "slope of E(N)"
+    (hard,) = [check for check in found.failed() if check.hard]
+    assert hard.name == "planes with a surface energy"
+
+
+def test_all_terminations_are_reported():
+    found = surfaces.run(bulk("Si", a=5.43), Bonds())
+    one = found.values["surface_energy_111"].value
+    two = found.values["surface_energy_111_termination_2"].value
+    assert two == pytest.approx(3 * one)
+
+
+def test_shape_of_broken_bonds_is_the_truncated_octahedron():
+    # Nearest-neighbour bonds: gamma ~ (2 h + k) / |hkl|; the shape has six squares and
+    # eight regular hexagons of the same edge: squares 6, hexagons 8 * 3 sqrt(3) / 2.
+    energies = {(1, 1, 1): 3 / 3**0.5, (1, 0, 0): 2.0, (1, 1, 0): 3 / 2**0.5}
+    shape = wulff_shape(bulk("Cu", a=3.6), energies)
+    hexagons = 8 * 3 * 3**0.5 / 2
+    assert shape.fractions[1, 1, 1] == pytest.approx(hexagons / (hexagons + 6))
+    assert shape.fractions[1, 0, 0] == pytest.approx(6 / (hexagons + 6))
+    assert shape.fractions[1, 1, 0] == pytest.approx(0.0, abs=1e-9)
+    mean = (3 / 3**0.5 * hexagons + 2 * 6) / (hexagons + 6)
+    assert shape.average == pytest.approx(mean)
+    assert sorted(len(corners) for _, corners in shape.faces) == [4] * 6 + [6] * 8
+
+
+def test_planes_that_enclose_nothing_give_no_shape():
+    crystal = bulk("Mg", "hcp", a=3.2, c=5.2)
+    with pytest.raises(ConfigError, match="no equilibrium shape"):
+        wulff_shape(crystal, {(0, 0, 1): 1.0})
+    with pytest.raises(ConfigError, match="positive energies"):
+        wulff_shape(crystal, {(0, 0, 1): 1.0, (1, 0, 0): -0.1})
+
+
+def test_wulff_of_copper_has_all_three_planes():
+    found = wulff.run(bulk("Cu", a=3.6), AseEngine(EMT()), WulffSettings())
+    fractions = {
+        name: value.value
+        for name, value in found.values.items()
+        if name.startswith("wulff_fraction")
+    }
+    assert sum(fractions.values()) == pytest.approx(1.0)
+    assert fractions["wulff_fraction_111"] > 0.6
+    gammas = [found.values[f"surface_energy_{p}"].value for p in ("111", "100", "110")]
+    assert min(gammas) <= found.values["wulff_surface_energy"].value <= max(gammas)
+    assert found.values["wulff_surface_energy"].error < 0.01
+    assert len(found.arrays["faces"]) == len(found.arrays["face_planes"])
+
+
+def test_a_shape_that_lacks_planes_says_so():
+    found = wulff.run(mgo(), Bonds())
+    assert found.status == "warn"
+    (check,) = [c for c in found.checks if c.name == "all planes in the shape"]
+    assert not check.ok
+    assert "111" in check.text
+    assert found.values["wulff_fraction_100"].value == pytest.approx(1.0)
+
+
+def test_the_missing_package_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("wulffpack"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(OptionalDependencyError, match=r"lamplighter\[surfaces\]"):
+        wulff.run(mgo(), Bonds())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_index": 0}, "largest Miller index"),
+        ({"n_thicknesses": 2}, "too few thicknesses"),
+        ({"vacuum": -1.0}, "vacuum of the surface settings"),
+    ],
+)
+def test_settings_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        SurfacesSettings(**settings)
+    with pytest.raises(ConfigError, match=message):
+        WulffSettings(**settings)
+    with pytest.raises(ConfigError, match="needs atoms"):
+        WulffSettings(n_atoms=0)
