@@ -7,12 +7,14 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from lamplighter.cli_refs import refs
 from lamplighter.cli_types import Dtype, Engine, Json, Output
 
 validate = App(
     name="validate",
     help="What a potential is worth: the same properties through ASE and LAMMPS.",
 )
+validate.command(refs)
 
 
 @validate.command(name="run")
