@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,15 @@ from lamplighter.errors import ArtifactError, ConfigError, explain
 from lamplighter.files import sha256_file
 from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.engines.base import Engine, EngineInfo
+from lamplighter.validation.engines.cache import cached
+from lamplighter.validation.engines.factory import ase_engine
 from lamplighter.validation.engines.lammps import LammpsEngine
-from lamplighter.validation.suite import EngineSpec, ModelSpec, SuiteConfig
+from lamplighter.validation.engines.lammps_file import LammpsFileEngine
+from lamplighter.validation.engines.lammps_lib import LammpsLibEngine
+from lamplighter.validation.engines.pair_style import PairStyle, mliap_style
+from lamplighter.validation.engines.spec import EngineSpec
+from lamplighter.validation.engines.user_style import style_of
+from lamplighter.validation.suite import ModelSpec, SuiteConfig
 
 if TYPE_CHECKING:
     from lamplighter.model import HeadSpec
@@ -102,30 +110,117 @@ def _head(heads: Sequence[HeadSpec], name: str) -> HeadSpec:
 
 @contextlib.contextmanager
 def engines(
-    config: SuiteConfig, card: ModelCard, elements: Sequence[str], folder: Path
+    config: SuiteConfig,
+    card: ModelCard | None,
+    elements: Sequence[str],
+    folder: Path,
+    cache: Path | None = None,
 ) -> Iterator[list[Engine]]:
     """Open the engines of a suite, and end their processes when the block ends.
 
     Args:
         config: the suite.
-        card: of its potential.
+        card: of its potential; ``None`` when every engine brings its own.
         elements: that the engines must know.
         folder: where a converted model goes.
+        cache: folder of single points that engines remember; ``None``: they forget.
+
+    Raises:
+        ConfigError: an engine needs the potential of the suite, and there is none; or
+            what `open_engine` refuses.
     """
     with contextlib.ExitStack() as stack:
-        opened: list[Engine] = []
-        for spec in config.engines:
-            if spec.kind == "ase":
-                opened.append(_ase(spec, card, elements))
-            else:
-                artifact = spec.artifact or converted(card, elements, folder)
-                _check_artifact(artifact, card)
-                opened.append(
-                    stack.enter_context(
-                        LammpsEngine(artifact, ranks=spec.ranks, name=spec.name)
-                    )
-                )
-        yield opened
+        yield [
+            stack.enter_context(open_engine(spec, card, elements, folder, cache))
+            for spec in config.engines
+        ]
+
+
+@contextlib.contextmanager
+def open_engine(
+    spec: EngineSpec,
+    card: ModelCard | None,
+    elements: Sequence[str],
+    folder: Path,
+    cache: Path | None = None,
+) -> Iterator[Engine]:
+    """Open one engine, and end its processes when the block ends.
+
+    Args:
+        spec: the engine: of the suite's potential, or foreign (a calculator or a pair
+            style of the user's).
+        card: of the potential; ``None`` for foreign engines.
+        elements: that the engine must know.
+        folder: where a converted model goes, and the input of what LAMMPS could not
+            evaluate (``lammps-failures``).
+        cache: folder of single points that the engine remembers.
+
+    Raises:
+        ConfigError: no potential, an unknown calculator, a pair style without elements,
+            or an artifact of another potential.
+        OptionalDependencyError: a package that the engine needs is not installed.
+    """
+    engine = _open(spec, card, elements, folder)
+    try:
+        yield cached(engine, cache)
+    finally:
+        if isinstance(engine, LammpsEngine):
+            engine.close()
+
+
+def _open(
+    spec: EngineSpec, card: ModelCard | None, elements: Sequence[str], folder: Path
+) -> Engine:
+    if spec.calculator:
+        return ase_engine(
+            spec.calculator,
+            spec.arguments,
+            name=spec.name,
+            folder=spec.folder,
+            dtype=spec.dtype,
+            cutoff=spec.cutoff,
+            level_of_theory=spec.level_of_theory,
+        )
+    if spec.pair_style:
+        return _lammps(spec, style_of(spec, elements), folder)
+    if card is None:
+        raise ConfigError(
+            explain(
+                f"engine {spec.name!r} evaluates the model of the suite: there is none",
+                wanted="model: {file: ..., head: ...}, or calculator, or pair_style",
+            )
+        )
+    if spec.kind == "ase":
+        return _ase(spec, card, elements)
+    artifact = spec.artifact or converted(card, elements, folder)
+    _check_artifact(artifact, card)
+    style = mliap_style(artifact, name=spec.name, ranks=spec.ranks)
+    if spec.preamble:
+        style = dataclasses.replace(style, preamble=spec.preamble)
+    return _lammps(spec, style, folder)
+
+
+def _lammps(spec: EngineSpec, style: PairStyle, folder: Path) -> Engine:
+    """Return LAMMPS as a process, as files or as a library."""
+    failures = folder / "lammps-failures"
+    command = spec.command or None
+    if spec.kind == "lammps-lib":
+        return LammpsLibEngine(style, failures=failures)
+    if spec.kind == "lammps-file":
+        return LammpsFileEngine(
+            style,
+            command=command,
+            ranks=spec.ranks,
+            timeout_s=spec.timeout_s,
+            failures=failures,
+        )
+    return LammpsEngine(
+        style,
+        command=command,
+        ranks=spec.ranks,
+        timeout_s=spec.timeout_s,
+        failures=failures,
+    )
 
 
 def converted(card: ModelCard, elements: Sequence[str], folder: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lamplighter.errors import EngineError, explain
@@ -29,7 +29,9 @@ class AseEngine:
         info: What goes into the records; by default the name of the calculator's class.
     """
 
-    def __init__(self, calculator: Calculator, info: EngineInfo | None = None) -> None:
+    def __init__(
+        self, calculator: BaseCalculator, info: EngineInfo | None = None
+    ) -> None:
         self._calculator = calculator
         self._info = info or EngineInfo(
             kind="ase", name="ase", model=type(calculator).__name__
