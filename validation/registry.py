@@ -95,7 +95,7 @@ def entries() -> list[Entry]:
     for name, point in sorted(_entry_points().items()):
         summary = ""
         if point.dist is not None:
-            summary = str(point.dist.metadata.get("Summary") or "")
+            summary = str(point.dist.metadata.json.get("summary", ""))
         found.append(Entry(name=name, description=summary, package=_package(point)))
     return found
 

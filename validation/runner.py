@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from ase import Atoms
 
 from lamplighter import console
-from lamplighter.errors import (
-    CheckFailedError,
-    ConfigError,
-    EngineError,
-    LamplighterError,
-    explain,
-)
+from lamplighter.errors import CheckFailedError, ConfigError, explain
 from lamplighter.validation.compare import Comparison, compare
 from lamplighter.validation.engines.base import Engine, EngineInfo
-from lamplighter.validation.materials import parity_structures, structure_of
+from lamplighter.validation.jobs import Jobs, RunOptions, lane_of
+from lamplighter.validation.materials import structure_of
 from lamplighter.validation.open_engines import (
     ModelCard,
     engines,
     one_thread_each,
     read_card,
 )
-from lamplighter.validation.properties.base import Check, PropertyResult
+from lamplighter.validation.properties.base import PropertyResult
 from lamplighter.validation.properties.elastic import bulk_modulus_agreement
 from lamplighter.validation.refs import ReferenceValue, load_file, load_references
 from lamplighter.validation.refs import materials as known_materials
-from lamplighter.validation.relax import RelaxSettings, relax_crystal
-from lamplighter.validation.store import Store
-from lamplighter.validation.suite import MaterialSpec, SuiteConfig
+from lamplighter.validation.relax import relax_crystal
+from lamplighter.validation.run_folder import write_manifest
+from lamplighter.validation.schedule import Schedule
+from lamplighter.validation.suite import SuiteConfig
+from lamplighter.validation.tasks import (
+    PARITY,
+    RELAXATION,
+    START,
+    Task,
+    plan,
+    select,
+)
+
+__all__ = [
+    "RunOptions",
+    "SuiteResult",
+    "conclude",
+    "load_all_references",
+    "relaxed_start",
+    "run_suite",
+    "suite_card",
+    "with_agreement",
+]
 
 State = Literal["pass", "miss", "fail"]
-
-RESULTS_FOLDER: Final = "results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,40 +100,114 @@ class SuiteResult:
         return 1 if self.state == "fail" else 0
 
 
-def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
+def run_suite(
+    config: SuiteConfig, folder: Path, options: RunOptions | None = None
+) -> SuiteResult:
     """Run a suite, or what is left of it, and return every result.
 
     Each finished property is kept in ``results/`` of `folder`, one file each, and is
-    used again when nothing that it depends on has changed. Engines run beside each
-    other, one thread each.
+    used again when nothing that it depends on has changed. Without options engines run
+    beside each other in this process, one thread each.
 
     Args:
         config: what to run.
         folder: where results and the converted model go; made if it does not exist.
+        options: how, and which part.
 
     Raises:
-        ConfigError: an unknown head, element or material.
+        ConfigError: an unknown head, element, material or task.
         ArtifactError: a model file that cannot be read.
-        EngineError: LAMMPS cannot be started for the parity test.
+        EngineError: an engine cannot be opened.
     """
-    card = read_card(config.model)
-    crystals = {m.name: structure_of(m.name, m.structure) for m in config.materials}
-    _check_elements(crystals, card)
-    elements = sorted({s for a in crystals.values() for s in a.get_chemical_symbols()})
+    options = options or RunOptions()
+    structures = {m.name: structure_of(m.name, m.structure) for m in config.materials}
+    elements = sorted(
+        {s for a in structures.values() for s in a.get_chemical_symbols()}
+    )
+    card = suite_card(config, elements)
+    if config.model is not None:
+        _check_elements(structures, card)
+    tasks = plan(config, structures)
+    chosen = select(
+        tasks, only=options.only, engines=options.engines, shard=options.shard
+    )
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(one_thread_each())
         opened = stack.enter_context(engines(config, card, elements, folder))
-        total = _count(config)
-        advance = stack.enter_context(console.progress(total, "validation"))
-        work = _Work(config, Store(folder / RESULTS_FOLDER), advance)
-        parity, results = [], []
-        for material in config.materials:
-            crystal = crystals[material.name]
-            if "parity" in config.properties:
-                parity.append(work.parity(material, crystal, opened))
-            results += work.properties(material, crystal, opened)
         infos = tuple(engine.info for engine in opened)
+        write_manifest(folder, config, card, infos, tasks, structures)
+        jobs = Jobs(config, card, structures, infos, folder, options)
+        lane = stack.enter_context(lane_of(options, jobs.time_limit, opened, folder))
+        advance = stack.enter_context(console.progress(len(chosen), "validation"))
+        name = "" if options.shard is None else f"{options.shard.index}"
+        schedule = Schedule(
+            folder, jobs.make, advance, retry_failed=options.retry_failed, name=name
+        )
+        outcomes = schedule.run(chosen, lane)
+    return conclude(
+        config,
+        card,
+        infos,
+        {label: outcome.result for label, outcome in outcomes.items()},
+        chosen,
+        {label: outcome.seconds for label, outcome in outcomes.items()},
+    )
+
+
+def suite_card(config: SuiteConfig, elements: Sequence[str]) -> ModelCard:
+    """Return the card of a suite's model; one of what its engines say without one."""
+    if config.model is not None:
+        card = read_card(config.model)
+        level = config.level_of_theory or card.level_of_theory
+        return dataclasses.replace(card, level_of_theory=level)
+    first = config.engines[0]
+    levels = dict.fromkeys(e.level_of_theory for e in config.engines)
+    return ModelCard(
+        file=Path(first.calculator or first.pair_style),
+        sha256="",
+        head="",
+        level_of_theory=config.level_of_theory
+        or (next(iter(levels)) if len(levels) == 1 else ""),
+        dispersion="",
+        licence="",
+        source="",
+        heads=(),
+        elements=tuple(elements),
+        cutoff=max(engine.cutoff for engine in config.engines),
+        n_layers=0,
+        dtype=first.dtype,
+        lamplighter_version="",
+    )
+
+
+def conclude(
+    config: SuiteConfig,
+    card: ModelCard,
+    infos: Sequence[EngineInfo],
+    found: Mapping[str, PropertyResult],
+    tasks: Sequence[Task],
+    seconds: Mapping[str, float],
+) -> SuiteResult:
+    """Return what a suite says from the results of its tasks.
+
+    Args:
+        config: the suite.
+        card: of the potential.
+        infos: of the engines.
+        found: label of a task -> its result.
+        tasks: that take part, in their order.
+        seconds: label of a task -> its wall-clock time.
+    """
+    groups: dict[tuple[str, tuple[str, ...]], list[PropertyResult]] = {}
+    parity = []
+    for task in tasks:
+        if task.name == PARITY:
+            parity.append(found[task.label])
+        elif task.name != RELAXATION:
+            key = (task.material, task.engines)
+            groups.setdefault(key, []).append(found[task.label])
+    results = [one for group in groups.values() for one in with_agreement(group)]
     references = load_all_references(config)
     return SuiteResult(
         config=config,
@@ -139,8 +222,8 @@ def run_suite(config: SuiteConfig, folder: Path) -> SuiteResult:
             )
         ),
         references=references,
-        seconds=work.seconds,
-        engines=infos,
+        seconds=dict(seconds),
+        engines=tuple(infos),
     )
 
 
@@ -161,102 +244,6 @@ def load_all_references(config: SuiteConfig) -> tuple[ReferenceValue, ...]:
     return tuple(found)
 
 
-class _Work:
-    """The tasks of one suite, their store and their clock."""
-
-    def __init__(
-        self, config: SuiteConfig, store: Store, advance: Callable[[int, str], None]
-    ) -> None:
-        self._config = config
-        self._store = store
-        self._advance = advance
-        self._failures = store.folder.parent / "parity-failures"
-        self.seconds: dict[str, float] = {}
-
-    def parity(
-        self, material: MaterialSpec, crystal: Atoms, opened: Sequence[Engine]
-    ) -> PropertyResult:
-        """Return the parity of the two engines."""
-        first, second = opened
-        settings = self._config.properties["parity"]
-        saving = settings
-        if settings.failures is None:
-            saving = dataclasses.replace(settings, failures=self._failures)
-        structures = parity_structures(crystal)
-        module = importlib.import_module("lamplighter.validation.properties.parity")
-        compute = partial(module.run, structures, first, second, saving)
-        path = self._store.path(
-            "parity", material.name, second.info, settings, structures
-        )
-        result = self._once(path, f"parity {material.name}", compute)
-        return dataclasses.replace(result, material=material.name)
-
-    def properties(
-        self, material: MaterialSpec, crystal: Atoms, opened: Sequence[Engine]
-    ) -> list[PropertyResult]:
-        """Return every property of a material, engine by engine."""
-        names = [name for name in self._config.properties if name != "parity"]
-        if not names:
-            return []
-        shared = self._config.geometry == "shared"
-        start = crystal
-        if shared:
-            try:
-                with self._timed(f"relaxation {material.name}"):
-                    start = relaxed_start(crystal, opened[0])
-            except (CheckFailedError, EngineError) as error:
-                return [
-                    _broken(name, material.name, engine, error)
-                    for engine in opened
-                    for name in names
-                ]
-        lanes = [
-            partial(self._lane, material, start, engine, names) for engine in opened
-        ]
-        with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
-            futures = [pool.submit(lane) for lane in lanes]
-        return [result for future in futures for result in future.result()]
-
-    def _lane(
-        self, material: MaterialSpec, start: Atoms, engine: Engine, names: Sequence[str]
-    ) -> list[PropertyResult]:
-        results = []
-        for name in names:
-            settings = self._config.properties[name]
-            module = importlib.import_module(
-                f"lamplighter.validation.properties.{name}"
-            )
-            path = self._store.path(name, material.name, engine.info, settings, start)
-            label = f"{name} {material.name} {engine.info.name}"
-            compute = partial(module.run, start, engine, settings)
-            try:
-                results.append(self._once(path, label, compute))
-            except EngineError as error:
-                results.append(_broken(name, material.name, engine, error))
-        return with_agreement(results)
-
-    def _once(
-        self, path: Path, label: str, compute: Callable[[], PropertyResult]
-    ) -> PropertyResult:
-        """Return the result on disk, or compute and keep it."""
-        self._advance(0, label)
-        result = self._store.load(path)
-        if result is None:
-            with self._timed(label):
-                result = compute()
-            self._store.save(path, result)
-        else:
-            self.seconds[label] = 0.0
-        self._advance(1, label)
-        return result
-
-    @contextlib.contextmanager
-    def _timed(self, label: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.seconds[label] = time.perf_counter() - begin
-
-
 def relaxed_start(crystal: Atoms, engine: Engine) -> Atoms:
     """Return a crystal at the engine's minimum.
 
@@ -266,8 +253,7 @@ def relaxed_start(crystal: Atoms, engine: Engine) -> Atoms:
     Raises:
         CheckFailedError: the relaxation did not converge or changed the crystal.
     """
-    settings = RelaxSettings(fmax=2e-5, max_stress=2e-4)
-    relaxed = relax_crystal(crystal, engine, settings)
+    relaxed = relax_crystal(crystal, engine, START)
     if not relaxed.ok:
         problems = "; ".join(c.text or c.name for c in relaxed.checks if not c.ok)
         raise CheckFailedError(
@@ -305,16 +291,6 @@ def with_agreement(results: list[PropertyResult]) -> list[PropertyResult]:
     return [checked if result is elastic else result for result in results]
 
 
-def _broken(
-    name: str, material: str, engine: Engine, error: LamplighterError
-) -> PropertyResult:
-    """Return an invalid result that carries the error; it is not kept on disk."""
-    check = Check(name="calculation", ok=False, text=str(error))
-    return PropertyResult.conclude(
-        name, material, engine.info, method={}, checks=[check]
-    )
-
-
 def _check_elements(crystals: dict[str, Atoms], card: ModelCard) -> None:
     for name, atoms in crystals.items():
         missing = sorted(set(atoms.get_chemical_symbols()) - set(card.elements))
@@ -327,10 +303,3 @@ def _check_elements(crystals: dict[str, Atoms], card: ModelCard) -> None:
                     fix="choose another material or head",
                 )
             )
-
-
-def _count(config: SuiteConfig) -> int:
-    """Return how many property results a suite has."""
-    names = [name for name in config.properties if name != "parity"]
-    per_material = len(names) * len(config.engines) + ("parity" in config.properties)
-    return per_material * len(config.materials)

