@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import phonopy
 from phonopy.file_IO import parse_BORN
 from phonopy.interface.phonopy_yaml import PhonopyYaml
@@ -98,15 +100,23 @@ def _load(path: Path) -> phonopy.Phonopy:
             raise _unreadable(path, "displacements without forces")
         use_sets = not inside and sets.is_file()
         use_constants = not inside and not use_sets
-        phonons = phonopy.load(
-            str(path),
-            primitive_matrix=told.primitive_matrix,
-            force_sets_filename=str(sets) if use_sets else None,
-            force_constants_filename=str(constants) if use_constants else None,
-            is_nac=False,
-            symmetrize_fc=True,
-            log_level=0,
-        )
+        matrix = told.primitive_matrix
+        centring: Any = "auto" if matrix is None else np.asarray(matrix).tolist()
+        with warnings.catch_warnings():
+            # It says that "auto" finds a smaller cell: that is what is wanted.
+            warnings.filterwarnings("ignore", module="phonopy")
+            warnings.filterwarnings("ignore", message=".*primitive_matrix.*")
+            phonons = phonopy.load(
+                str(path),
+                primitive_matrix="auto"
+                if matrix is None
+                else np.asarray(matrix).tolist(),
+                force_sets_filename=str(sets) if use_sets else None,
+                force_constants_filename=str(constants) if use_constants else None,
+                is_nac=False,
+                symmetrize_fc=True,
+                log_level=0,
+            )
         phonons.nac_params = told.nac_params
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise _unreadable(path, error) from error

@@ -98,8 +98,8 @@ def from_vasprun(paths: Sequence[str | Path], origin: Origin) -> list[ReferenceV
             material=origin.material or material,
             structure=origin.structure or f"space group {group}",
             space_group=origin.space_group or group,
-            value=value,
-            error=error,
+            value=float(value),
+            error=None if error is None else float(error),
             unit=unit,
             level=level,
             source=origin.source_of([run.path for run in runs]),
@@ -133,7 +133,7 @@ def _relaxed(run: VaspRun) -> dict[str, _Value]:
     }
     if not is_cubic(cell):
         values["lattice_constant_c"] = (round(float(lengths[2]), 5), None, "Å")
-    volume = run.atoms.get_volume() / len(run.atoms)
+    volume = float(run.atoms.get_volume()) / len(run.atoms)
     values["volume_per_atom"] = (round(volume, 5), None, "Å^3")
     return values
 
