@@ -108,9 +108,7 @@ def _load(path: Path) -> phonopy.Phonopy:
             warnings.filterwarnings("ignore", message=".*primitive_matrix.*")
             phonons = phonopy.load(
                 str(path),
-                primitive_matrix="auto"
-                if matrix is None
-                else np.asarray(matrix).tolist(),
+                primitive_matrix=centring,
                 force_sets_filename=str(sets) if use_sets else None,
                 force_constants_filename=str(constants) if use_constants else None,
                 is_nac=False,
