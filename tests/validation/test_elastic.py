@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.calculators.tersoff import Tersoff
 from numpy.testing import assert_allclose
 
 from lamplighter.errors import ConfigError
@@ -46,6 +47,10 @@ def engine_of(style: str, file: str) -> LammpsEngine:
 def tersoff():
     with engine_of("tersoff", "Si.tersoff") as engine:
         yield engine
+
+
+def ase_tersoff() -> AseEngine:
+    return AseEngine(Tersoff.from_lammps(POTENTIALS / "Si.tersoff"))
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +241,49 @@ def test_resolution_overrides_a_loose_fmax(tersoff):
     loose = ElasticSettings(fmax=0.1)
     result = elastic.run(bulk("Si", a=5.432), tersoff, loose)
     assert value(result, "C44") == pytest.approx(10.3, abs=0.2)
+
+
+def test_a_loose_fmax_is_flagged_and_not_reported():
+    """The optimiser stops at once: 54.9 GPa at 1 % of strain in place of 10.3."""
+    loose = ElasticSettings(strains=(0.01, 0.02), fmax=0.1, tighten=False)
+    result = elastic.run(bulk("Si", a=5.432), ase_tersoff(), loose)
+    assert result.status == "invalid"
+    assert "ions relaxed" in names(result)
+    assert result.values == {}
+    data, sizes = np.array(result.arrays["stress_relaxed"]), result.arrays["strains"]
+    wrong = (data[3, 2, 3] - data[3, 1, 3]) / (sizes[2] - sizes[1])
+    assert wrong == pytest.approx(54.9, abs=0.1)
+
+
+def test_one_definition_through_ase_and_through_lammps(tersoff):
+    both = [
+        elastic.run(bulk("Si", a=5.432), engine) for engine in (ase_tersoff(), tersoff)
+    ]
+    assert both[0].status == both[1].status == "ok"
+    assert both[0].values.keys() == both[1].values.keys()
+    for name, quantity in both[0].values.items():
+        other = both[1].values[name].value
+        assert quantity.value == pytest.approx(other, rel=1e-6, abs=1e-9), name
+    assert value(both[0], "C44") == pytest.approx(10.3, abs=0.05)
+    assert value(both[0], "C44_clamped") == pytest.approx(92.3, abs=0.05)
+
+
+def test_sound_and_compliance_follow_from_the_constants():
+    result = elastic.run(bulk("Cu", a=3.6), AseEngine(EMT()))
+    rho = value(result, "density")
+    assert rho == pytest.approx(8960, rel=0.02)
+    for name, constant in {"1": "C44", "2": "C44", "3": "C11"}.items():
+        expected = np.sqrt(value(result, constant) * 1e9 / rho)
+        assert value(result, f"sound_velocity_100_{name}") == pytest.approx(expected)
+    assert value(result, "sound_velocity_110_1") == pytest.approx(
+        np.sqrt((value(result, "C11") - value(result, "C12")) * 5e8 / rho)
+    )
+    assert 340 < value(result, "debye_temperature") < 380
+    assert result.values["debye_temperature"].error < 1.0
+    assert value(result, "shear_modulus_reuss") < value(result, "shear_modulus_voigt")
+    s, c = np.array(result.arrays["S"]), np.array(result.arrays["C"])
+    assert_allclose(s @ c, np.eye(6), atol=1e-10)
+    assert_allclose(result.arrays["C_ieee"], c, atol=1e-9)
 
 
 def test_single_precision_noise_is_survived_and_larger_noise_is_caught(tersoff):

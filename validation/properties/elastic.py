@@ -35,11 +35,17 @@ from lamplighter.validation.properties.elastic_strain import (
     strain_and_relax,
 )
 from lamplighter.validation.properties.elastic_tensor import (
-    averages,
     born_eigenvalues,
     deviation,
     natural_scale,
     project,
+)
+from lamplighter.validation.properties.elastic_values import (
+    constants,
+    curves,
+    moduli,
+    sound,
+    tables,
 )
 from lamplighter.validation.relax import (
     RelaxSettings,
@@ -54,8 +60,6 @@ from lamplighter.validation.structures import (
 
 __all__ = ["ElasticSettings", "analyse", "bulk_modulus_agreement", "run"]
 
-CUBIC = ((0, 0), (0, 1), (3, 3))
-
 
 def run(
     structure: Atoms, engine: Engine, settings: ElasticSettings | None = None
@@ -63,11 +67,14 @@ def run(
     """Return the elastic constants of a crystal.
 
     Values, in GPa and in the standard crystal axes: ``C11``, ``C12``, ``C44`` (all
-    non-zero ``C_ij`` unless cubic), the same with ``_clamped``, ``bulk_modulus_VRH``,
-    ``bulk_modulus_reuss``, ``shear_modulus``, ``young_modulus``; without unit
-    ``poisson_ratio``, ``anisotropy_universal``, ``anisotropy_zener``. Arrays: ``C``,
-    ``C_clamped``, ``C_error``, ``strains``, ``stress_relaxed``, ``stress_clamped`` and
-    ``curves`` for a plot.
+    non-zero ``C_ij`` unless cubic), the same with ``_clamped``; of a stable crystal
+    ``bulk_modulus_VRH`` and ``shear_modulus`` with ``_voigt`` and ``_reuss``,
+    ``young_modulus``; without unit ``poisson_ratio``, ``anisotropy_universal``,
+    ``anisotropy_zener``; in m/s ``sound_velocity_100_1`` and others, ``..._mean``;
+    ``density`` kg/m^3 and ``debye_temperature`` K. Arrays: ``C``, ``C_clamped``,
+    ``C_error``, the compliance ``S`` in 1/GPa, ``C_ieee`` in the axes of the IEEE
+    standard (rows of ``ieee_axes``), ``strains``, ``stress_relaxed``,
+    ``stress_clamped``, ``born_eigenvalues`` and ``curves`` for a plot.
 
     Args:
         structure: Any cell of the crystal; it is relaxed first.
@@ -126,7 +133,7 @@ def analyse(
     checks: list[Check] = []
     values: dict[str, Quantity] = {}
     arrays: dict[str, Any] = {"strains": stresses.sizes, "components": list(NAMES)}
-    curves: list[dict[str, Any]] = []
+    plots: list[dict[str, Any]] = []
     for ions, data in (("clamped", stresses.clamped), ("relaxed", stresses.relaxed)):
         small, large = _differences(data, stresses.sizes)
         raw = _extrapolated(small, large, settings.strains)
@@ -136,9 +143,10 @@ def analyse(
         arrays[f"C{suffix}"], arrays[f"C{suffix}_error"] = tensor, error
         arrays[f"stress_{ions}"] = data
         checks += _tensor_checks(ions, raw, tensor, (small, large), settings)
-        values |= _constants(tensor, error, suffix, cubic=cubic)
-        curves += _curves(ions, data, stresses.sizes, tensor, cubic=cubic)
-    arrays["curves"] = curves
+        values |= constants(tensor, error, suffix, cubic=cubic)
+        plots += curves(ions, data, stresses.sizes, tensor, cubic=cubic)
+    arrays["curves"] = plots
+    arrays |= tables(arrays["C"], crystal)
     stable = born_eigenvalues(arrays["C"])
     arrays["born_eigenvalues"] = stable
     checks.append(
@@ -152,7 +160,8 @@ def analyse(
         )
     )
     if stable[0] > 0.0:
-        values |= _moduli(arrays["C"], arrays["C_error"], cubic=cubic)
+        values |= moduli(arrays["C"], arrays["C_error"], cubic=cubic)
+        values |= sound(arrays["C"], arrays["C_error"], crystal, cubic=cubic)
     return checks, values, arrays
 
 
@@ -231,70 +240,4 @@ def _tensor_checks(
             settings.max_size_effect,
             "relative difference of C from the two sizes of strain",
         ),
-    ]
-
-
-def _entries(tensor: FloatArray, *, cubic: bool) -> list[tuple[int, int]]:
-    """Return the indices of the components to report."""
-    if cubic:
-        return list(CUBIC)
-    floor = 1e-3 * float(np.abs(tensor).max())
-    upper = [(i, j) for i in range(6) for j in range(i, 6)]
-    return [(i, j) for i, j in upper if abs(tensor[i, j]) > floor]
-
-
-def _constants(
-    tensor: FloatArray, error: FloatArray, suffix: str, *, cubic: bool
-) -> dict[str, Quantity]:
-    """Return the components as quantities with their error bars."""
-    return {
-        f"C{i + 1}{j + 1}{suffix}": Quantity(
-            value=float(tensor[i, j]), unit="GPa", error=float(error[i, j])
-        )
-        for i, j in _entries(tensor, cubic=cubic)
-    }
-
-
-def _moduli(
-    tensor: FloatArray, error: FloatArray, *, cubic: bool
-) -> dict[str, Quantity]:
-    """Return the averages; their error bars come from the stiffnesses' error bars."""
-    middle = averages(tensor)
-    shifted = averages(tensor + error)
-    units = {
-        "bulk_modulus_VRH": ("bulk", "GPa"),
-        "bulk_modulus_reuss": ("bulk_reuss", "GPa"),
-        "shear_modulus": ("shear", "GPa"),
-        "young_modulus": ("young", "GPa"),
-        "poisson_ratio": ("poisson", ""),
-        "anisotropy_universal": ("universal_anisotropy", ""),
-    }
-    values = {
-        name: Quantity(
-            value=getattr(middle, attribute),
-            unit=unit,
-            error=abs(getattr(middle, attribute) - getattr(shifted, attribute)),
-        )
-        for name, (attribute, unit) in units.items()
-    }
-    if cubic:
-        zener = 2.0 * tensor[3, 3] / (tensor[0, 0] - tensor[0, 1])
-        values["anisotropy_zener"] = Quantity(value=float(zener), unit="")
-    return values
-
-
-def _curves(
-    ions: str, data: FloatArray, sizes: FloatArray, tensor: FloatArray, *, cubic: bool
-) -> list[dict[str, Any]]:
-    """Return stress against strain with the slope, one record per component."""
-    entries = list(CUBIC) if cubic else [(i, i) for i in range(6)]
-    return [
-        {
-            "component": f"C{i + 1}{j + 1}",
-            "ions": ions,
-            "strain": sizes,
-            "stress": data[j, :, i],
-            "slope": float(tensor[i, j]),
-        }
-        for i, j in entries
     ]

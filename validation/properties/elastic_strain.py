@@ -40,6 +40,9 @@ class ElasticSettings:
             ``None`` takes what the engine's precision can tell from zero.
         resolution: The residual force is at most this fraction of the force that the
             strain induced; otherwise an optimiser that stops at once would pass.
+        tighten: Relax each strained cell to ``resolution`` of its induced force where
+            ``fmax`` is looser than that. Without it ``fmax`` holds as it is, and one
+            that is too loose makes the result invalid.
         max_residual_stress: GPa, of the unstrained crystal.
         max_deviation: Largest relative asymmetry of C, and largest relative change by
             the projection on the point group.
@@ -52,6 +55,7 @@ class ElasticSettings:
     max_steps: int = 300
     zero_force: float | None = None
     resolution: float = 0.01
+    tighten: bool = True
     max_residual_stress: float = 0.05
     max_deviation: float = 0.01
     max_size_effect: float = 0.02
@@ -135,7 +139,9 @@ def _relax_strained(
             continue
         start = cells[number].copy()
         start.positions += slope * out.sizes[number]
-        target = min(settings.fmax, settings.resolution * induced)
+        target = settings.fmax
+        if settings.tighten:
+            target = min(target, settings.resolution * induced)
         end = relax_ions(start, engine, fmax=target, max_steps=settings.max_steps)
         out.evaluations += end.evaluations
         out.relaxed[component, number] = to_voigt(_gpa(end.stress))

@@ -78,8 +78,11 @@ def project(matrix: FloatArray, rotations: FloatArray) -> FloatArray:
         matrix: ``[6, 6]``.
         rotations: ``[n, 3, 3]`` Cartesian.
     """
-    symmetric = (matrix + matrix.T) / 2.0
-    return np.asarray(np.mean([rotate(symmetric, r) for r in rotations], axis=0))
+    turned = to_tensor((matrix + matrix.T) / 2.0)[None]
+    # One index after another: it is put last, and the next one comes first.
+    for _ in range(4):
+        turned = np.einsum("nia,nabcd->nbcdi", rotations, turned)
+    return to_matrix(turned.mean(axis=0))
 
 
 def natural_scale(matrix: FloatArray) -> FloatArray:
