@@ -17,11 +17,17 @@ from ase import Atoms
 
 from lamplighter.errors import LamplighterError
 from lamplighter.validation.engines.base import Engine, EngineInfo
-from lamplighter.validation.open_engines import ModelCard, engines, one_thread_each
+from lamplighter.validation.engines.cache import CachedEngine
+from lamplighter.validation.open_engines import (
+    ModelCard,
+    one_thread_each,
+    open_engine,
+)
 from lamplighter.validation.properties.base import Check, PropertyResult, Quantity
 from lamplighter.validation.registry import find
 from lamplighter.validation.relax import Relaxed, relax_crystal, relax_ions
-from lamplighter.validation.suite import EngineSpec, SuiteConfig
+from lamplighter.validation.run_folder import CACHE
+from lamplighter.validation.suite import SuiteConfig
 from lamplighter.validation.tasks import PARITY, RELAXATION, Task
 
 CALCULATION = "calculation"
@@ -85,16 +91,21 @@ class Bench:
         self._open: dict[str, Engine] = {}
 
     def engine(self, job: Job, name: str) -> Engine:
-        """Return an engine of a job's suite."""
-        if name in self._given:
-            return self._given[name]
+        """Return an engine of a job's suite; for parity it remembers nothing."""
+        found = self._given.get(name) or self._own(job, name)
+        if job.task.name == PARITY and isinstance(found, CachedEngine):
+            return found.inner
+        return found
+
+    def _own(self, job: Job, name: str) -> Engine:
         spec = next(one for one in job.config.engines if one.name == name)
-        key = repr((job.config.model, spec, job.elements, job.folder))
+        card = None if spec.foreign else job.card
+        key = repr((card, spec, spec.folder, job.elements, job.folder))
         if key not in self._open:
-            found = self._stack.enter_context(
-                engines(alone(job.config, spec), job.card, job.elements, job.folder)
+            cache = job.folder / CACHE
+            self._open[key] = self._stack.enter_context(
+                open_engine(spec, card, job.elements, job.folder, cache)
             )
-            self._open[key] = found[0]
         return self._open[key]
 
     def close(self) -> None:
@@ -102,22 +113,6 @@ class Bench:
         self._open.clear()
         self._stack.close()
 
-
-def alone(config: SuiteConfig, spec: EngineSpec) -> SuiteConfig:
-    """Return a suite with one engine and nothing that would need two."""
-    return dataclasses.replace(
-        config,
-        engines=(spec,),
-        properties={n: s for n, s in config.properties.items() if n != PARITY}
-        or {RELAXED_PROPERTY: None},
-        materials=tuple(
-            dataclasses.replace(material, properties=None)
-            for material in config.materials
-        ),
-    )
-
-
-RELAXED_PROPERTY = "bulk"
 
 _LOCAL = threading.local()
 

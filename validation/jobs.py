@@ -64,6 +64,7 @@ class Jobs:
         card: ModelCard,
         structures: Mapping[str, Atoms],
         infos: Sequence[EngineInfo],
+        elements: Sequence[str],
         folder: Path,
         options: RunOptions,
     ) -> None:
@@ -74,9 +75,7 @@ class Jobs:
         self._infos = {info.name: info for info in infos}
         self._folder = folder.resolve()
         self._store = Store(self._folder / RESULTS)
-        self.elements = tuple(
-            sorted({s for a in structures.values() for s in a.get_chemical_symbols()})
-        )
+        self.elements = tuple(elements)
         given = options.time_limit
         self.time_limit = config.time_limit if given is None else given
 

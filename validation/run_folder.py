@@ -42,6 +42,7 @@ FORMAT: Final = 1
 RESULTS: Final = "results"
 FAILURES: Final = "failures"
 TASKS: Final = "tasks"
+CACHE: Final = "cache"
 MANIFEST: Final = "manifest.json"
 HEARTBEAT: Final = "heartbeat.json"
 

@@ -28,7 +28,7 @@ from lamplighter.validation.properties.elastic import bulk_modulus_agreement
 from lamplighter.validation.refs import ReferenceValue, load_file, load_references
 from lamplighter.validation.refs import materials as known_materials
 from lamplighter.validation.relax import relax_crystal
-from lamplighter.validation.run_folder import write_manifest
+from lamplighter.validation.run_folder import CACHE, write_manifest
 from lamplighter.validation.schedule import Schedule
 from lamplighter.validation.suite import SuiteConfig
 from lamplighter.validation.tasks import (
@@ -48,6 +48,7 @@ __all__ = [
     "relaxed_start",
     "run_suite",
     "suite_card",
+    "suite_elements",
     "with_agreement",
 ]
 
@@ -121,12 +122,11 @@ def run_suite(
     """
     options = options or RunOptions()
     structures = {m.name: structure_of(m.name, m.structure) for m in config.materials}
-    elements = sorted(
-        {s for a in structures.values() for s in a.get_chemical_symbols()}
-    )
+    elements = suite_elements(config, structures)
     card = suite_card(config, elements)
     if config.model is not None:
-        _check_elements(structures, card)
+        _check_elements(config, card)
+        _check_materials(structures, card)
     tasks = plan(config, structures)
     chosen = select(
         tasks, only=options.only, engines=options.engines, shard=options.shard
@@ -134,10 +134,13 @@ def run_suite(
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(one_thread_each())
-        opened = stack.enter_context(engines(config, card, elements, folder))
+        given = card if config.model is not None else None
+        opened = stack.enter_context(
+            engines(config, given, elements, folder, folder / CACHE)
+        )
         infos = tuple(engine.info for engine in opened)
         write_manifest(folder, config, card, infos, tasks, structures)
-        jobs = Jobs(config, card, structures, infos, folder, options)
+        jobs = Jobs(config, card, structures, infos, elements, folder, options)
         lane = stack.enter_context(lane_of(options, jobs.time_limit, opened, folder))
         advance = stack.enter_context(console.progress(len(chosen), "validation"))
         name = "" if options.shard is None else f"{options.shard.index}"
@@ -153,6 +156,14 @@ def run_suite(
         chosen,
         {label: outcome.seconds for label, outcome in outcomes.items()},
     )
+
+
+def suite_elements(
+    config: SuiteConfig, structures: Mapping[str, Atoms]
+) -> tuple[str, ...]:
+    """Return the elements of a suite: of its structures, and those it names."""
+    found = {s for a in structures.values() for s in a.get_chemical_symbols()}
+    return tuple(sorted(found | set(config.elements)))
 
 
 def suite_card(config: SuiteConfig, elements: Sequence[str]) -> ModelCard:
@@ -291,15 +302,24 @@ def with_agreement(results: list[PropertyResult]) -> list[PropertyResult]:
     return [checked if result is elastic else result for result in results]
 
 
-def _check_elements(crystals: dict[str, Atoms], card: ModelCard) -> None:
-    for name, atoms in crystals.items():
+def _check_elements(config: SuiteConfig, card: ModelCard) -> None:
+    """Refuse named elements that the head lacks."""
+    missing = sorted(set(config.elements) - set(card.elements))
+    if missing:
+        raise ConfigError(_lacking(card, "the suite's elements", missing))
+
+
+def _check_materials(structures: Mapping[str, Atoms], card: ModelCard) -> None:
+    for name, atoms in structures.items():
         missing = sorted(set(atoms.get_chemical_symbols()) - set(card.elements))
         if missing:
-            raise ConfigError(
-                explain(
-                    f"head {card.head!r} lacks elements of {name}",
-                    got=", ".join(missing),
-                    wanted=f"some of {', '.join(card.elements)}",
-                    fix="choose another material or head",
-                )
-            )
+            raise ConfigError(_lacking(card, name, missing))
+
+
+def _lacking(card: ModelCard, what: str, missing: Sequence[str]) -> str:
+    return explain(
+        f"head {card.head!r} lacks elements of {what}",
+        got=", ".join(missing),
+        wanted=f"some of {', '.join(card.elements)}",
+        fix="choose another material or head",
+    )

@@ -97,6 +97,8 @@ class SuiteConfig:
         strict: a physics comparison that fails makes the exit code 1.
         level_of_theory: what references must match; none takes the head's own.
         time_limit: seconds that one task may take; 0 is no limit.
+        elements: that properties of the model alone cover besides the materials';
+            with them a suite needs no material.
     """
 
     model: ModelSpec | None = None
@@ -113,6 +115,7 @@ class SuiteConfig:
     strict: bool = False
     level_of_theory: str = ""
     time_limit: float = 0.0
+    elements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse suites that cannot run.
@@ -125,7 +128,8 @@ class SuiteConfig:
             ("engines", [engine.name for engine in self.engines]),
             ("materials", [material.name for material in self.materials]),
         ):
-            if not names or len(set(names)) < len(names):
+            empty = not names and not (what == "materials" and self.elements)
+            if empty or len(set(names)) < len(names):
                 raise ConfigError(
                     explain(
                         what, got=names or "none", wanted="one or more, named apart"

@@ -31,7 +31,8 @@ def suite_to_mapping(config: SuiteConfig) -> tuple[dict[str, Any], Path]:
     suite["properties"] = _settings(config.properties)
     for name in ("geometry", "strict", "level_of_theory", "time_limit"):
         suite[name] = getattr(config, name)
-    suite["references"] = list(config.references)
+    for name in ("references", "elements"):
+        suite[name] = list(getattr(config, name))
     folder = next((spec.folder for spec in config.engines), Path())
     return suite, folder
 

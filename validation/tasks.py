@@ -55,7 +55,16 @@ class Task:
     @property
     def slug(self) -> str:
         """Return the label as a file name."""
-        return re.sub(r"[^A-Za-z0-9.+-]+", "-", self.label.replace(" ", "_"))
+        return slug(self.label)
+
+
+def slug(label: str) -> str:
+    """Return a label as a file name.
+
+    >>> slug("surface MgO(100) ase")
+    'surface_MgO-100-_ase'
+    """
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", label.replace(" ", "_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

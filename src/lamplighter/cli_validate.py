@@ -7,29 +7,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from lamplighter import cli_suite
 from lamplighter.cli_refs import refs
-from lamplighter.cli_types import Dtype, Engine, Json, Output
+from lamplighter.cli_types import Dtype, Json
 
 validate = App(
     name="validate",
     help="What a potential is worth: the same properties through ASE and LAMMPS.",
 )
 validate.command(refs)
-
-
-@validate.command(name="run")
-def validate_run(suite: Path, /, *, output: Output = Path("validation-report")) -> int:
-    """Every property of a suite, compared with references, as a report.
-
-    Finished parts are kept: the same command goes on where it stopped.
-
-    Args:
-        suite: YAML file that names the potential, the materials, the properties.
-        output: Folder for the results and the report.
-    """
-    from lamplighter import commands
-
-    return commands.validate_suite(suite, output)
+cli_suite.register(validate)
 
 
 @validate.command
@@ -83,39 +70,3 @@ def validate_model(
     return commands.check_model(
         file, head, elements, dtype=dtype, device=device, output=json
     )
-
-
-def _property_command(name: str, text: str) -> None:
-    """Add `lamplighter validate NAME`: one property of one structure."""
-
-    def command(
-        model: Path,
-        structure: Path,
-        /,
-        *,
-        head: str | None = None,
-        engine: Engine = "ase",
-        as_json: Json = False,
-    ) -> int:
-        from lamplighter import commands
-
-        return commands.compute_property(
-            name, model, structure, head, engine=engine, as_json=as_json
-        )
-
-    command.__doc__ = f"""{text}
-
-    Args:
-        model: A potential (safetensors).
-        structure: One structure, in any format that ASE reads.
-        head: The head to use; may be left out when there is only one.
-        engine: The code that computes energies, forces and stresses.
-        as_json: Write JSON instead of a table.
-    """
-    validate.command(command, name=name)
-
-
-_property_command("bulk", "Relaxed lattice constant, energy and bulk modulus.")
-_property_command("elastic", "Elastic constants with clamped and relaxed ions.")
-_property_command("phonon", "Phonon frequencies at the special points, and bands.")
-_property_command("surface", "Energy of a surface from slabs of several thicknesses.")

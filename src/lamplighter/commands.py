@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lamplighter.console import info, progress, table
 from lamplighter.errors import ConfigError, DataError, explain
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from lamplighter.train import TrainResult
-    from lamplighter.validation.properties.base import PropertyResult
 
 DONE = 0
 CHECK_FAILED = 1
@@ -123,23 +122,6 @@ def demo(output: Path) -> int:
     return run_demo(output)
 
 
-def validate_suite(suite: Path, output: Path) -> int:
-    """Run a suite, write its report, show its tables."""
-    from lamplighter.validation.report.collect import suite_document
-    from lamplighter.validation.report.html import write_report
-    from lamplighter.validation.report.terminal import verdict_lines
-    from lamplighter.validation.runner import run_suite
-    from lamplighter.validation.suite import read_suite
-
-    result = run_suite(read_suite(suite), output)
-    document = suite_document(result)
-    page, _ = write_report(document, output)
-    for line in verdict_lines(document):
-        info(line)
-    info(f"report: {page}")
-    return result.exit_code
-
-
 def parity(
     model: Path,
     structures: Sequence[Path],
@@ -151,6 +133,7 @@ def parity(
     """Compare LAMMPS with ASE on structures from files."""
     from lamplighter.validation.open_engines import engines, read_card
     from lamplighter.validation.properties import parity as comparison
+    from lamplighter.validation.show import show_results
     from lamplighter.validation.suite import EngineSpec, ModelSpec, SuiteConfig
 
     atoms = _read_structures(structures)
@@ -165,7 +148,7 @@ def parity(
         engines(suite, card, elements, Path(folder)) as (ase, lammps),
     ):
         result = comparison.run(atoms, ase, lammps)
-    return _show([result], as_json=as_json)
+    return DONE if show_results([result], as_json=as_json) else CHECK_FAILED
 
 
 def _read_structures(files: Sequence[Path]) -> dict[str, Atoms]:
@@ -231,62 +214,6 @@ def check_model(
 
 def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.2g}"
-
-
-def compute_property(
-    name: str,
-    model: Path,
-    structure: Path,
-    head: str | None,
-    *,
-    engine: Literal["ase", "lammps"],
-    as_json: bool,
-) -> int:
-    """Compute one property of one structure, a suite of one."""
-    from lamplighter.validation.materials import structure_of
-    from lamplighter.validation.runner import run_suite
-    from lamplighter.validation.suite import (
-        EngineSpec,
-        MaterialSpec,
-        ModelSpec,
-        SuiteConfig,
-        default_settings,
-    )
-
-    formula = structure_of(structure.name, structure).get_chemical_formula(
-        empirical=True
-    )
-    suite = SuiteConfig(
-        model=ModelSpec(file=model, head=_head_name(model, head)),
-        engines=(EngineSpec(kind=engine),),
-        materials=(MaterialSpec(name=formula, structure=structure),),
-        properties={name: default_settings(name)},
-    )
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
-        result = run_suite(suite, Path(folder))
-    return _show(result.results, as_json=as_json)
-
-
-def _show(results: Sequence[PropertyResult], *, as_json: bool) -> int:
-    """Print results; the exit code says whether every hard check passed."""
-    if as_json:
-        info(_json([result.to_dict() for result in results]))
-    for result in results if not as_json else ():
-        title = f"{result.property} {result.material}, {result.engine.name}"
-        rows = [
-            (
-                name,
-                f"{q.value:.6g}",
-                "" if q.error is None else f"{q.error:.1g}",
-                q.unit,
-            )
-            for name, q in result.values.items()
-        ]
-        table(rows, ("quantity", "value", "error", "unit"), title=title)
-        for check in result.checks:
-            info(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.text}")
-    bad = any(result.status == "invalid" for result in results)
-    return CHECK_FAILED if bad else DONE
 
 
 def _json(content: Any) -> str:

@@ -1,0 +1,201 @@
+"""What the commands of suites do: run one, put parts together, list, one property."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from lamplighter.console import info, table
+from lamplighter.errors import ConfigError, explain
+
+if TYPE_CHECKING:
+    from lamplighter.validation.runner import SuiteResult
+    from lamplighter.validation.suite import MaterialSpec
+
+DONE = 0
+CHECK_FAILED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """How a suite is run, as the command line says it; see ``validate run --help``."""
+
+    jobs: int = 0
+    shard: str = ""
+    only: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    retry_failed: bool = False
+    time_limit: float | None = None
+    dask: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PropertyRequest:
+    """How one property is computed, as the command line says it."""
+
+    head: str | None = None
+    engine: Literal["ase", "lammps"] = "ase"
+    settings: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+
+
+def run(suite: Path, output: Path, request: RunRequest, *, as_json: bool) -> int:
+    """Run a suite, write its report, show its tables."""
+    from lamplighter.validation.dask_cluster import dask_executor
+    from lamplighter.validation.jobs import RunOptions
+    from lamplighter.validation.runner import run_suite
+    from lamplighter.validation.suite import read_suite
+    from lamplighter.validation.tasks import Shard
+
+    options = RunOptions(
+        jobs=request.jobs,
+        only=request.only,
+        engines=request.engines,
+        shard=Shard.parse(request.shard) if request.shard else None,
+        retry_failed=request.retry_failed,
+        time_limit=request.time_limit,
+    )
+    config = read_suite(suite)
+    with ExitStack() as stack:
+        if request.dask:
+            executor = stack.enter_context(dask_executor(request.dask, request.jobs))
+            options = replace(options, executor=executor)
+        result = run_suite(config, output, options)
+    return _report(result, output, as_json=as_json)
+
+
+def merge(folders: Sequence[Path], output: Path, *, as_json: bool) -> int:
+    """Put parts of a suite together and write the report of the whole."""
+    from lamplighter.validation.merge import merge as merge_runs
+
+    loaded = merge_runs(folders, output)
+    code = _report(loaded.result, output, as_json=as_json)
+    for label in loaded.missing if not as_json else ():
+        info(f"missing: {label}")
+    return CHECK_FAILED if loaded.missing else code
+
+
+def _report(result: SuiteResult, output: Path, *, as_json: bool) -> int:
+    from lamplighter.validation.report.collect import suite_document
+    from lamplighter.validation.report.document import finite
+    from lamplighter.validation.report.html import write_report
+    from lamplighter.validation.report.terminal import verdict_lines
+
+    document = suite_document(result)
+    page, _ = write_report(document, output)
+    if as_json:
+        info(_json(finite(document)))
+        return result.exit_code
+    for line in verdict_lines(document):
+        info(line)
+    for one in (*result.parity, *result.results):
+        for check in one.failed():
+            if check.name == "calculation":
+                info(f"CRASHED {one.property} {one.material} {one.engine.name}:")
+                info(f"  {check.text}")
+    info(f"report: {page}")
+    return result.exit_code
+
+
+def show(*, as_json: bool) -> int:
+    """Show properties, materials and references that suites can name."""
+    from lamplighter.validation.listing import listing
+
+    found = listing()
+    if as_json:
+        info(_json(found))
+        return DONE
+    table(
+        [
+            (p["name"], " ".join(p["applies_to"]), p["description"], p["package"])
+            for p in found["properties"]
+        ],
+        ("property", "starts from", "what it gives", "package"),
+    )
+    table(
+        [(m["name"], m["kind"], m["formula"]) for m in found["materials"]],
+        ("built-in material", "kind", "formula"),
+    )
+    table(
+        [
+            (r["material"], r["quantities"], ", ".join(r["levels"]))
+            for r in found["references"]
+        ],
+        ("references of", "quantities", "levels of theory"),
+    )
+    return DONE
+
+
+def compute_property(
+    name: str,
+    model: Path,
+    structure: Path | None,
+    request: PropertyRequest,
+    *,
+    as_json: bool,
+) -> int:
+    """Compute one property of one structure or of the model, a suite of one."""
+    from lamplighter.model import read_header
+    from lamplighter.validation.runner import run_suite
+    from lamplighter.validation.show import show_results
+    from lamplighter.validation.suite import (
+        EngineSpec,
+        ModelSpec,
+        SuiteConfig,
+        settings_from,
+    )
+
+    header = read_header(model).config
+    head = header.heads[header.head_index(request.head)]
+    elements = request.elements
+    if structure is None and not elements:
+        elements = tuple(e for e in header.elements if e in head.reference_energies)
+    suite = SuiteConfig(
+        model=ModelSpec(file=model, head=head.name),
+        engines=(EngineSpec(kind=request.engine),),
+        materials=() if structure is None else (_material(structure),),
+        properties={name: settings_from(name, _settings(request.settings))},
+        elements=elements,
+    )
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
+        result = run_suite(suite, Path(folder))
+    return DONE if show_results(result.results, as_json=as_json) else CHECK_FAILED
+
+
+def _material(structure: Path) -> MaterialSpec:
+    """Return a material of a file, or a built-in one where there is no such file."""
+    from lamplighter.validation.materials import BUILT_IN, structure_of
+    from lamplighter.validation.suite import MaterialSpec
+
+    if not structure.exists() and str(structure) in BUILT_IN:
+        return MaterialSpec(name=str(structure))
+    atoms = structure_of(structure.name, structure)
+    name = atoms.get_chemical_formula(empirical=True)
+    return MaterialSpec(name=name, structure=structure)
+
+
+def _settings(words: Sequence[str]) -> dict[str, Any]:
+    """Return settings of words like ``points=15``."""
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(
+                explain("--set", got=repr(word), wanted="NAME=VALUE, as points=15")
+            )
+        try:
+            found[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(explain(f"--set {key}", got=error)) from error
+    return found
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False)
