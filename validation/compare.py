@@ -10,24 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
-from pathlib import Path
-from typing import Any, Final, Literal
-
-import yaml
+from typing import Any, Final
 
 from lamplighter.errors import DataError, explain
 from lamplighter.validation.properties.base import PropertyResult, Quantity
 from lamplighter.validation.refs.levels import same_level
 from lamplighter.validation.refs.loader import ReferenceValue
+from lamplighter.validation.thresholds import (
+    Threshold,
+    Verdict,
+    default_thresholds,
+    load_thresholds,
+    threshold_for,
+)
 
-Verdict = Literal["pass", "warn", "fail", "info"]
-Kind = Literal["relative", "absolute", "not_below"]
-
-THRESHOLDS_FILE: Final = Path(__file__).parent / "refs" / "thresholds.yaml"
-_FORMAT: Final = 1
-_KINDS: Final = ("relative", "absolute", "not_below")
-_KEYS: Final = ("quantity", "kind", "warn", "fail")
+__all__ = [
+    "Comparison",
+    "Threshold",
+    "Verdict",
+    "compare",
+    "default_thresholds",
+    "load_thresholds",
+    "threshold_for",
+    "worst",
+]
 
 # Which references a failed property leaves without a number.
 QUANTITIES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -36,58 +42,6 @@ QUANTITIES: Final[Mapping[str, tuple[str, ...]]] = {
     "phonon": ("frequency_*", "free_energy_*", "entropy_*", "heat_capacity_*"),
     "surface": ("surface_energy_*", "cleavage_energy_*"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
-    """How far a quantity may be from its reference.
-
-    Attributes:
-        quantity: name or shell-style pattern.
-        kind: ``relative`` to the reference's size, ``absolute`` in the unit of the
-            quantity, or ``not_below``: absolute, and only a lower value counts.
-        warn: the verdict is ``pass`` up to here.
-        fail: the verdict is ``fail`` beyond here.
-    """
-
-    quantity: str
-    kind: Kind
-    warn: float
-    fail: float
-
-    def __post_init__(self) -> None:
-        """Refuse limits that cannot be meant.
-
-        Raises:
-            DataError: an unknown kind, a negative limit, or `fail` below `warn`.
-        """
-        if self.kind not in _KINDS:
-            problem = f"unknown kind of threshold for {self.quantity}"
-            raise DataError(explain(problem, got=self.kind, wanted=" or ".join(_KINDS)))
-        if not 0 <= self.warn <= self.fail:
-            problem = f"threshold of {self.quantity} is out of order"
-            got = f"warn {self.warn}, fail {self.fail}"
-            raise DataError(explain(problem, got=got, wanted="0 <= warn <= fail"))
-
-    def limits(self, reference: float) -> tuple[float, float]:
-        """Return the largest differences that pass and that do not fail, with units."""
-        scale = abs(reference) if self.kind == "relative" else 1.0
-        return self.warn * scale, self.fail * scale
-
-    def judge(self, delta: float, reference: float) -> Verdict:
-        """Return the verdict on a difference `delta` = value - reference."""
-        warn, fail = self.limits(reference)
-        distance = -delta if self.kind == "not_below" else abs(delta)
-        if distance <= warn:
-            return "pass"
-        return "warn" if distance <= fail else "fail"
-
-    def text(self, unit: str) -> str:
-        """Return the limit that fails in a few characters, for example ``±10 %``."""
-        if self.kind == "relative":
-            return f"±{100 * self.fail:g} %"
-        sign = "−" if self.kind == "not_below" else "±"
-        return f"{sign}{self.fail:g} {unit}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +61,7 @@ class Comparison:
         tolerance_text: the same for a table, for example ``±10 %``.
         verdict: ``pass``, ``warn``, ``fail``, or ``info`` when nothing is asked.
         note: why the verdict is what it is, if the numbers alone do not say it.
+        threshold: what it was judged by; ``None`` for ``info``.
     """
 
     quantity: str
@@ -121,6 +76,7 @@ class Comparison:
     tolerance_text: str
     verdict: Verdict
     note: str = ""
+    threshold: Threshold | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
@@ -142,53 +98,40 @@ class Comparison:
             "relative": self.relative,
             "tolerance": self.tolerance,
             "tolerance_text": self.tolerance_text,
+            "threshold": self.threshold.origin if self.threshold else "",
             "verdict": self.verdict,
             "note": self.note,
         }
 
 
-@cache
-def default_thresholds() -> tuple[Threshold, ...]:
-    """Return the thresholds that travel with the package."""
-    return load_thresholds(THRESHOLDS_FILE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What decides about a comparison.
 
-
-def load_thresholds(path: str | Path) -> tuple[Threshold, ...]:
-    """Return the thresholds of a YAML file, in its order: the first match counts.
-
-    Raises:
-        DataError: the file cannot be read, is of another format, or has a key that does
-            not exist or lacks one.
+    Attributes:
+        level: what the model was trained on; without it nothing can be failed.
+        thresholds: in order of precedence; None for the built-in ones.
+        head: of the model.
+        family: the property that gave the values.
+        cross: judge references of other functionals and experiments as well.
     """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(explain(f"cannot read thresholds {path}", got=error)) from error
-    if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
-        problem = f"{path.name} is no file of thresholds"
-        raise DataError(explain(problem, wanted=f"a mapping with format: {_FORMAT}"))
-    return tuple(
-        _threshold(item, f"{path.name}, threshold {index}")
-        for index, item in enumerate(content.get("thresholds", ()), start=1)
-    )
 
+    level: str
+    thresholds: Sequence[Threshold] | None = None
+    head: str = ""
+    family: str = ""
+    cross: bool = False
 
-def _threshold(item: object, where: str) -> Threshold:
-    if not isinstance(item, Mapping) or set(item) != set(_KEYS):
-        got = sorted(map(str, item)) if isinstance(item, Mapping) else item
-        raise DataError(
-            explain(f"{where}: wrong keys", got=got, wanted=", ".join(_KEYS))
+    def threshold(self, record: ReferenceValue) -> Threshold | None:
+        """Return the threshold of a reference, or None."""
+        return threshold_for(
+            record.quantity,
+            self.thresholds,
+            head=self.head,
+            family=self.family,
+            material=record.material,
+            kind=record.level.kind,
         )
-    return Threshold(**item)
-
-
-def threshold_for(
-    quantity: str, thresholds: Iterable[Threshold] | None = None
-) -> Threshold | None:
-    """Return the first threshold whose pattern matches, or None."""
-    known = default_thresholds() if thresholds is None else thresholds
-    return next((t for t in known if fnmatchcase(quantity, t.quantity)), None)
 
 
 def compare(
@@ -197,6 +140,7 @@ def compare(
     thresholds: Sequence[Threshold] | None = None,
     *,
     level_of_theory: str | None = None,
+    cross: bool = False,
 ) -> list[Comparison]:
     """Return every quantity of a result beside every reference of it.
 
@@ -207,6 +151,8 @@ def compare(
         level_of_theory: what the model was trained on, for example ``PBE``; None reads
             ``level_of_theory`` from the engine's extra facts. Without it nothing can be
             failed, and every comparison is ``info``.
+        cross: also judge references of another functional and experiments, by the
+            thresholds that are for these.
 
     Returns:
         Comparisons in the order of `references`. An invalid result gives a ``fail``
@@ -215,11 +161,18 @@ def compare(
     level = level_of_theory
     if level is None:
         level = result.engine.extra.get("level_of_theory", "")
+    rules = Rules(
+        level=level,
+        thresholds=thresholds,
+        head=result.engine.head or "",
+        family=result.property,
+        cross=cross,
+    )
     mine = [r for r in references if r.material == result.material]
     if result.status == "invalid":
         return _invalid(result, mine, level)
     return [
-        _compare_one(result.values[record.quantity], record, level, thresholds)
+        _compare_one(result.values[record.quantity], record, rules)
         for record in mine
         if record.quantity in result.values
     ]
@@ -228,31 +181,26 @@ def compare(
 def worst(comparisons: Iterable[Comparison]) -> Verdict:
     """Return the worst verdict: fail, warn, pass; info if nothing was asked."""
     found = {comparison.verdict for comparison in comparisons}
-    order: tuple[Verdict, ...] = ("fail", "warn", "pass")
+    order: Sequence[Verdict] = ("fail", "warn", "pass")
     return next((verdict for verdict in order if verdict in found), "info")
 
 
 def _compare_one(
-    quantity: Quantity,
-    record: ReferenceValue,
-    level: str,
-    thresholds: Sequence[Threshold] | None,
+    quantity: Quantity, record: ReferenceValue, rules: Rules
 ) -> Comparison:
     if quantity.unit != record.unit:
         problem = f"the units of {record.quantity} differ"
         raise DataError(explain(problem, got=quantity.unit, wanted=record.unit))
     delta = quantity.value - record.value
-    threshold = threshold_for(record.quantity, thresholds)
-    note = _why_not_judged(record, level, threshold)
+    threshold = rules.threshold(record)
+    note = _why_not_judged(record, rules, threshold)
     if threshold is None or note:
         verdict: Verdict = "info"
-        tolerance, text = None, ""
+        tolerance, text, threshold = None, "", None
     else:
         verdict = threshold.judge(delta, record.value)
-        tolerance, text = (
-            threshold.limits(record.value)[1],
-            threshold.text(record.unit),
-        )
+        tolerance = threshold.limits(record.value)[1]
+        text = threshold.text(record.unit)
     return Comparison(
         quantity=record.quantity,
         material=record.material,
@@ -266,20 +214,24 @@ def _compare_one(
         tolerance_text=text,
         verdict=verdict,
         note="; ".join(part for part in (note, _doubt(record)) if part),
+        threshold=threshold,
     )
 
 
 def _why_not_judged(
-    record: ReferenceValue, level: str, threshold: Threshold | None
+    record: ReferenceValue, rules: Rules, threshold: Threshold | None
 ) -> str:
     """Return why a reference cannot fail the model, or nothing if it can."""
-    if record.level.kind == "experiment":
+    experiment = record.level.kind == "experiment"
+    if experiment and not rules.cross:
         return "an experiment: for information"
-    if not level:
+    if not rules.level and not rules.cross:
         return "the model's level of theory is not known"
-    if not same_level(level, record.level):
-        return f"the model is {level}, the reference {record.level.functional}"
-    if record.role == "secondary":
+    same = same_level(rules.level, record.level)
+    if not (same or rules.cross):
+        return f"the model is {rules.level}, the reference {record.level.functional}"
+    # Experiments always stand beside DFT; asked for, they are judged all the same.
+    if record.role == "secondary" and not (experiment and rules.cross):
         return "stands beside the primary reference"
     if threshold is None:
         return "no threshold for this quantity"

@@ -20,6 +20,7 @@ from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties.base import Check, PropertyResult, Quantity
 from lamplighter.validation.refs import Level, load_references
 from lamplighter.validation.refs.loader import ReferenceValue, Source
+from lamplighter.validation.thresholds import with_defaults
 
 
 def reference(**updates):
@@ -194,6 +195,59 @@ def test_own_thresholds_replace_the_built_in_ones():
     assert (found.verdict, found.tolerance_text) == ("warn", "±2 Å")
 
 
+def own(**updates):
+    given = {"quantity": "*", "kind": "relative", "warn": 0.001, "fail": 0.002}
+    return Threshold(**(given | updates))
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "verdict"),
+    [
+        ({}, 4.01, "fail"),
+        ({"head": "pbe"}, 4.01, "fail"),
+        ({"head": "r2scan"}, 4.01, "pass"),
+        ({"head": "p*", "family": "bulk", "material": "MgO"}, 4.01, "fail"),
+        ({"family": "elastic"}, 4.01, "pass"),
+        ({"material": "NaCl"}, 4.01, "pass"),
+    ],
+)
+def test_limits_of_one_head_family_or_material(scope, value, verdict):
+    info = EngineInfo(kind="ase", name="ase", model="m", head="pbe")
+    given = replace(result(value), engine=info)
+    limits = with_defaults([own(**scope)])
+    (found,) = compare(given, [reference()], limits, level_of_theory="PBE")
+    assert found.verdict == verdict
+    assert found.threshold.origin == ("" if verdict == "fail" else "built in")
+
+
+def test_a_floor_keeps_small_references_from_tight_limits():
+    stiffness = threshold_for("C44")
+    assert stiffness.limits(160.0) == (16.0, 40.0)
+    assert stiffness.limits(2.0) == (1.0, 3.0)
+    assert stiffness.both("GPa", 160.0) == "±10 / 25 %"
+    assert stiffness.both("GPa", 2.0) == "±1 / 3 GPa"
+    assert threshold_for("C44").scope() == "all"
+    assert own(head="pbe", family="elastic").scope() == "head pbe, family elastic"
+
+
+def test_cross_judges_experiments_and_other_functionals_by_their_own_limits():
+    records = [
+        reference(level=Level(kind="dft", functional="PBEsol")),
+        reference(level=Level(kind="experiment"), role="secondary"),
+    ]
+    inform = compare(result(4.1), records)
+    assert [item.verdict for item in inform] == ["info", "info"]
+    judged = compare(result(4.1), records, cross=True)
+    assert [item.verdict for item in judged] == ["fail", "warn"]
+    assert [item.tolerance_text for item in judged] == ["±1 %", "±3 %"]
+
+
+def test_cross_still_asks_for_a_threshold():
+    record = reference(level=Level(kind="experiment"), quantity="colour", unit="")
+    (found,) = compare(result(quantity="colour", unit=""), [record], cross=True)
+    assert (found.verdict, found.note) == ("info", "no threshold for this quantity")
+
+
 def test_worst_orders_the_verdicts():
     good, bad = compare(result(4.0), [reference()]), compare(result(9.0), [reference()])
     assert worst(good) == "pass"
@@ -218,6 +272,24 @@ def test_comparison_is_json():
         (
             "format: 1\nthresholds: [{quantity: a, kind: relative, warn: 1}]",
             r"threshold 1: wrong keys; got: \['kind', 'quantity', 'warn'\]",
+        ),
+        (
+            "format: 1\nthresholds: [{quantity: a, kind: relative, warn: a, fail: 1}]",
+            "threshold 1: warn is no number; got: 'a'",
+        ),
+        (
+            (
+                "format: 1\nthresholds:\n- {quantity: a, kind: relative, warn: 0, fail: 1,"
+                " against: theory}"
+            ),
+            "unknown against of threshold for a; got: theory",
+        ),
+        (
+            (
+                "format: 1\nthresholds:\n- {quantity: a, kind: relative, warn: 0, fail: 1,"
+                " floor_warn: 1}"
+            ),
+            "threshold of a is out of order; got: floor_warn 1",
         ),
         (
             "format: 1\nthresholds: [{quantity: a, kind: other, warn: 1, fail: 2}]",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lamplighter.validation.compare import Comparison, threshold_for
+from lamplighter.validation.compare import Comparison
 from lamplighter.validation.properties.base import PropertyResult, Quantity
 from lamplighter.validation.refs import same_level
 
@@ -245,15 +245,10 @@ def _physics(
 
 def _tolerance(comparison: Comparison) -> str:
     """Return both limits, for example ``±5 / 10 %``."""
-    threshold = threshold_for(comparison.quantity)
-    if comparison.verdict == "info" or threshold is None:
+    threshold = comparison.threshold
+    if threshold is None:
         return ""
-    if threshold.kind == "relative":
-        return f"±{100 * threshold.warn:g} / {100 * threshold.fail:g} %"
-    sign = "−" if threshold.kind == "not_below" else "±"
-    if threshold.warn == threshold.fail:
-        return f"{sign}{threshold.fail:g} {comparison.unit}"
-    return f"{sign}{threshold.warn:g} / {threshold.fail:g} {comparison.unit}"
+    return threshold.both(comparison.unit, comparison.reference.value)
 
 
 def reference_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
