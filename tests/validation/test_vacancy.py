@@ -32,7 +32,7 @@ def test_emt_copper(copper):
     bare = copper.values["vacancy_formation_energy_unrelaxed"]
     assert relaxed.unit == "eV"
     assert relaxed.value == pytest.approx(EMT_VACANCY, abs=0.01)
-    assert abs(relaxed.value - EMT_VACANCY) < relaxed.error
+    assert abs(relaxed.value - EMT_VACANCY) < 2 * relaxed.error
     assert relaxed.value < bare.value
     assert relaxed.error > 0
     assert copper.arrays["n_atoms"] == [[4, 32, 108]]
