@@ -39,6 +39,7 @@ from lamplighter.validation.tasks import (
     plan,
     select,
 )
+from lamplighter.validation.thresholds import with_defaults
 
 __all__ = [
     "RunOptions",
@@ -121,6 +122,7 @@ def run_suite(
         EngineError: an engine cannot be opened.
     """
     options = options or RunOptions()
+    folder = folder.resolve()
     structures = {m.name: structure_of(m.name, m.structure) for m in config.materials}
     elements = suite_elements(config, structures)
     card = suite_card(config, elements)
@@ -133,7 +135,8 @@ def run_suite(
     )
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(one_thread_each())
+        if config.model is not None:
+            stack.enter_context(one_thread_each())
         given = card if config.model is not None else None
         opened = stack.enter_context(
             engines(config, given, elements, folder, folder / CACHE)
@@ -229,7 +232,11 @@ def conclude(
             comparison
             for result in results
             for comparison in compare(
-                result, references, level_of_theory=card.level_of_theory
+                result,
+                references,
+                with_defaults(config.thresholds),
+                level_of_theory=card.level_of_theory,
+                cross=config.compare == "cross",
             )
         ),
         references=references,

@@ -14,6 +14,7 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.validation import registry
 from lamplighter.validation.engines.spec import EngineSpec, engine_spec
 from lamplighter.validation.registry import default_settings, settings_class
+from lamplighter.validation.thresholds import Threshold, thresholds_of_suite
 from lamplighter.validation.yaml_values import build, converted, known, listing, mapping
 
 __all__ = [
@@ -99,6 +100,9 @@ class SuiteConfig:
         time_limit: seconds that one task may take; 0 is no limit.
         elements: that properties of the model alone cover besides the materials';
             with them a suite needs no material.
+        compare: ``level``: only references at the level of theory give verdicts;
+            ``cross``: those of other functionals and experiments as well.
+        thresholds: of the suite; they come before the built-in ones.
     """
 
     model: ModelSpec | None = None
@@ -116,6 +120,8 @@ class SuiteConfig:
     level_of_theory: str = ""
     time_limit: float = 0.0
     elements: tuple[str, ...] = ()
+    compare: Literal["level", "cross"] = "level"
+    thresholds: tuple[Threshold, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse suites that cannot run.
@@ -144,6 +150,10 @@ class SuiteConfig:
         if self.geometry not in {"shared", "own"}:
             raise ConfigError(
                 explain("geometry", got=self.geometry, wanted="shared or own")
+            )
+        if self.compare not in {"level", "cross"}:
+            raise ConfigError(
+                explain("compare", got=self.compare, wanted="level or cross")
             )
         if "parity" in asked and len(self.engines) != 2:
             raise ConfigError(
@@ -189,6 +199,8 @@ def read_suite(path: str | Path) -> SuiteConfig:
         properties: {parity: {}, bulk: {}, phonon: {displacement: 0.02}}
         geometry: shared
         references: [builtin, my - references.yaml]
+        compare: level
+        thresholds: [limits.yaml]
 
     Raises:
         ConfigError: the file is missing or no YAML, a key is unknown or missing, or a
@@ -233,6 +245,9 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
             str(item) if item == "builtin" else str(folder / str(item))
             for item in listing(suite["references"], "references")
         )
+    if "thresholds" in suite:
+        limits = listing(suite["thresholds"], "thresholds")
+        given["thresholds"] = thresholds_of_suite(limits, folder)
     for item in dataclasses.fields(SuiteConfig):
         if item.name in suite and item.name not in given and item.name != "model":
             given[item.name] = converted(suite[item.name], item.default, item.name)

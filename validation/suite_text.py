@@ -29,10 +29,11 @@ def suite_to_mapping(config: SuiteConfig) -> tuple[dict[str, Any], Path]:
         for material in config.materials
     ]
     suite["properties"] = _settings(config.properties)
-    for name in ("geometry", "strict", "level_of_theory", "time_limit"):
+    for name in ("geometry", "strict", "level_of_theory", "time_limit", "compare"):
         suite[name] = getattr(config, name)
     for name in ("references", "elements"):
         suite[name] = list(getattr(config, name))
+    suite["thresholds"] = [_changed(item) for item in config.thresholds]
     folder = next((spec.folder for spec in config.engines), Path())
     return suite, folder
 

@@ -24,7 +24,7 @@ _KINDS: Final = ("relative", "absolute", "not_below")
 _AGAINST: Final = ("dft", "experiment", "any")
 _KEYS: Final = ("quantity", "kind", "warn", "fail")
 _SCOPES: Final = ("head", "family", "material")
-_OPTIONAL: Final = ("floor_warn", "floor_fail", "against", *_SCOPES)
+_OPTIONAL: Final = ("floor_warn", "floor_fail", "against", *_SCOPES, "origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +177,26 @@ def thresholds_from(items: Iterable[object], origin: str) -> tuple[Threshold, ..
         DataError: a key that does not exist or is missing, or a limit that is no
             number; the message names the place.
     """
-    return tuple(
-        replace(_threshold(item, f"{origin}, threshold {index}"), origin=origin)
+    read = [
+        _threshold(item, f"{origin}, threshold {index}")
         for index, item in enumerate(items, start=1)
-    )
+    ]
+    return tuple(replace(item, origin=item.origin or origin) for item in read)
+
+
+def thresholds_of_suite(items: Iterable[object], folder: Path) -> tuple[Threshold, ...]:
+    """Return the thresholds of a suite: files, from its folder, and limits in place.
+
+    Raises:
+        DataError: see [`load_thresholds`][] and [`thresholds_from`][].
+    """
+    found: list[Threshold] = []
+    for item in items:
+        if isinstance(item, str):
+            found += load_thresholds(folder / item)
+        else:
+            found += thresholds_from([item], "the suite")
+    return tuple(found)
 
 
 def _threshold(item: object, where: str) -> Threshold:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lamplighter.errors import DataError
+from lamplighter.errors import ConfigError, DataError
 from lamplighter.validation.compare import (
     Threshold,
     compare,
@@ -20,6 +20,8 @@ from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties.base import Check, PropertyResult, Quantity
 from lamplighter.validation.refs import Level, load_references
 from lamplighter.validation.refs.loader import ReferenceValue, Source
+from lamplighter.validation.suite import suite_from_mapping
+from lamplighter.validation.suite_text import suite_to_mapping
 from lamplighter.validation.thresholds import with_defaults
 
 
@@ -279,15 +281,15 @@ def test_comparison_is_json():
         ),
         (
             (
-                "format: 1\nthresholds:\n- {quantity: a, kind: relative, warn: 0, fail: 1,"
-                " against: theory}"
+                "format: 1\nthresholds:\n- {quantity: a, kind: relative, warn: 0,"
+                " fail: 1, against: theory}"
             ),
             "unknown against of threshold for a; got: theory",
         ),
         (
             (
-                "format: 1\nthresholds:\n- {quantity: a, kind: relative, warn: 0, fail: 1,"
-                " floor_warn: 1}"
+                "format: 1\nthresholds:\n- {quantity: a, kind: relative, warn: 0,"
+                " fail: 1, floor_warn: 1}"
             ),
             "threshold of a is out of order; got: floor_warn 1",
         ),
@@ -311,3 +313,24 @@ def test_threshold_files_are_refused(tmp_path, text, message):
 def test_default_thresholds_are_read_once():
     assert default_thresholds() is default_thresholds()
     assert len(default_thresholds()) > 5
+
+
+def test_a_suite_brings_its_own_limits(tmp_path):
+    path = tmp_path / "limits.yaml"
+    row = "{quantity: 'C*', kind: relative, warn: 0.2, fail: 0.4}"
+    path.write_text(f"format: 1\nthresholds: [{row}]")
+    content = {
+        "model": {"file": "m.safetensors", "head": "pbe"},
+        "thresholds": [
+            "limits.yaml",
+            {"quantity": "B*", "kind": "absolute", "warn": 1, "fail": 2},
+        ],
+        "compare": "cross",
+    }
+    suite = suite_from_mapping(content, tmp_path)
+    assert suite.compare == "cross"
+    assert [t.origin for t in suite.thresholds] == ["limits.yaml", "the suite"]
+    again, folder = suite_to_mapping(suite)
+    assert suite_from_mapping(again, folder).thresholds == suite.thresholds
+    with pytest.raises(ConfigError, match="compare; got: all; wanted: level or cross"):
+        suite_from_mapping(content | {"compare": "all"}, tmp_path)
