@@ -55,7 +55,11 @@ def main(folder: Path) -> None:
     clock = Clock()
     head = task["head"]
     convert(
-        folder / "own.safetensors", head, ["Mg", "O"], folder / "model.pt", task["dtype"]
+        folder / "own.safetensors",
+        head,
+        ["Mg", "O"],
+        folder / "model.pt",
+        task["dtype"],
     )
     conversion = clock.read()
     clock = Clock()

@@ -8,6 +8,8 @@ class state, no code. The bytes, the *payload*, are a safetensors file:
     metadata  "lamplighter_bundle": the header, a JSON object (`BundleHeader`)
     tensor    "potential": the bytes of the potential, itself a safetensors file
     tensors   "potential.1", "potential.2", ...: those of a committee's other members
+    tensors   "tables.0.HEAD", "tables.1.HEAD", ...: the tables of the members compiled
+              for a head, safetensors files as well, see `model.compiled.stored`
 
 [`read`][] takes the payload out by walking over the pickle's opcodes; it never
 unpickles, so that a file can be inspected whoever sent it.
@@ -19,7 +21,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -35,10 +37,11 @@ from lamplighter.lammps_interface.payload import CONVERT, damaged, payload_of
 if TYPE_CHECKING:
     from lamplighter.lammps_interface.mliap import MliapModel
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Version of the header and payload that this release writes.
 
-Version 1 held one head, and charge and spin were fixed in its parameters.
+Version 1 held one head, and charge and spin were fixed in its parameters; version 2
+had no tables of the compiled potential.
 """
 
 KIND: Final = "mliap"
@@ -46,6 +49,7 @@ KIND: Final = "mliap"
 
 _HEADER_KEY: Final = "lamplighter_bundle"
 _TENSOR_KEY: Final = "potential"
+_TABLES_KEY: Final = "tables."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,10 @@ class BundleHeader:
         member_names: names of the model files of a committee, the first is
             `model_name`; empty for a single potential.
         member_sha256: likewise their SHA-256.
+        compiled: how far the compiled potential is from the reference, the worst of
+            all heads and members, in `energy` and `forces` as in `self_check`, the
+            tolerances, and the number of `knots`; empty where the file has no tables.
+        not_compiled: why it has none, in words.
         lamplighter_version: the release that wrote the file.
         torch_version: the torch that wrote the file.
         format_version: version of this header.
@@ -98,6 +106,8 @@ class BundleHeader:
     n_members: int = 1
     member_names: tuple[str, ...] = ()
     member_sha256: tuple[str, ...] = ()
+    compiled: dict[str, float] = field(default_factory=dict)
+    not_compiled: str = ""
     units: str = "metal"
     lamplighter_version: str = ""
     torch_version: str = ""
@@ -143,11 +153,14 @@ class Bundle:
         header: what the file says about itself.
         potential: the potential, or the first member of a committee.
         others: the other members of a committee.
+        tables: those of the compiled potential, by number of the member and head; see
+            `tables_name`.
     """
 
     header: BundleHeader
     potential: bytes
     others: tuple[bytes, ...] = ()
+    tables: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def members(self) -> tuple[bytes, ...]:
@@ -158,9 +171,11 @@ class Bundle:
 def pack(bundle: Bundle) -> bytes:
     """Return the payload: safetensors bytes that hold header and potentials."""
     names = _tensor_names(len(bundle.members))
+    parts = dict(zip(names, bundle.members, strict=True))
+    parts |= {_TABLES_KEY + name: content for name, content in bundle.tables.items()}
     tensors = {
         name: torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        for name, content in zip(names, bundle.members, strict=True)
+        for name, content in parts.items()
     }
     return safetensors.save(tensors, metadata={_HEADER_KEY: bundle.header.to_json()})
 
@@ -177,12 +192,22 @@ def unpack(payload: bytes, *, name: str = "the ML-IAP file") -> Bundle:
         first = tensors.pop(_TENSOR_KEY).numpy().tobytes()
     except (SafetensorError, KeyError) as error:
         raise damaged(name, f"its tensors cannot be read ({error})") from error
+    tables = {
+        name.removeprefix(_TABLES_KEY): tensors.pop(name).numpy().tobytes()
+        for name in sorted(tensors)
+        if name.startswith(_TABLES_KEY)
+    }
     names = _tensor_names(len(tensors) + 1)[1:]
     if set(names) != set(tensors) or header.n_members != len(tensors) + 1:
         found = ", ".join([_TENSOR_KEY, *sorted(tensors)])
         raise damaged(name, f"{found}, where it says {header.n_members!r} member(s)")
     others = tuple(tensors[one].numpy().tobytes() for one in names)
-    return Bundle(header=header, potential=first, others=others)
+    return Bundle(header=header, potential=first, others=others, tables=tables)
+
+
+def tables_name(member: int, head: str) -> str:
+    """Return under which name a bundle holds the tables of a member for a head."""
+    return f"{member}.{head}"
 
 
 def _tensor_names(n_members: int) -> list[str]:

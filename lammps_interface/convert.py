@@ -16,13 +16,26 @@ from typing import Final
 import torch
 
 import lamplighter
-from lamplighter.errors import ConfigError, explain
+from lamplighter.errors import (
+    CheckFailedError,
+    ConfigError,
+    EngineError,
+    UnsupportedModelError,
+    explain,
+)
 from lamplighter.files import sha256_file
 from lamplighter.lammps_interface import bundle as bundles
-from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
+from lamplighter.lammps_interface.backend import make_tables
+from lamplighter.lammps_interface.bundle import Bundle, BundleHeader, tables_name
 from lamplighter.lammps_interface.convert_sources import load_members
 from lamplighter.lammps_interface.mliap import MliapModel
-from lamplighter.lammps_interface.selfcheck import self_check
+from lamplighter.lammps_interface.selfcheck import (
+    COMPILED_TOLERANCES,
+    TOLERANCES,
+    Expected,
+    expected,
+    self_check,
+)
 from lamplighter.model import Potential, potential_to_bytes
 from lamplighter.model.select import fix_conditions, select_part
 
@@ -36,6 +49,8 @@ def convert(
     out: str | os.PathLike[str],
     dtype: str = "float64",
     conditions: Mapping[str, float] | None = None,
+    *,
+    tables: bool = True,
 ) -> Path:
     """Write the ML-IAP file of one head, or several, and a set of elements.
 
@@ -51,6 +66,9 @@ def convert(
         conditions: ``total_charge``, ``total_spin`` and the like of the system, for a
             potential that depends on them; the script may give others. Charge and spin
             are 0 and 1 if not given.
+        tables: compile the potential and store the tables, so that LAMMPS evaluates it
+            many times as fast on CPUs. What the compiled potential does not have leaves
+            a file without them, whose header says why (`not_compiled`).
 
     Returns:
         The path of the file written.
@@ -75,7 +93,9 @@ def convert(
     sources = load_members(paths, names, elements)
     whole = _join(
         [
-            _checked(_bundle(source, names, elements, dtype, path, given), source)
+            _checked(
+                _bundle(source, names, elements, dtype, path, given), source, tables
+            )
             for source, path in zip(sources, paths, strict=True)
         ]
     )
@@ -83,7 +103,7 @@ def convert(
     return Path(out)
 
 
-def _checked(bundle: Bundle, source: Potential) -> Bundle:
+def _checked(bundle: Bundle, source: Potential, tables: bool) -> Bundle:
     """Compare what will be written with its source; complete the header.
 
     Raises:
@@ -93,14 +113,51 @@ def _checked(bundle: Bundle, source: Potential) -> Bundle:
     fixed = fix_conditions(source, header.conditions)
     # What is checked is what is written: the potential as read back from the bytes.
     written = bundles.unpack(bundles.pack(bundle))
-    for name in reversed(header.heads):  # the header tells of the first
-        found = self_check(fixed, name, MliapModel(written, head=name))
+    for head in reversed(header.heads):  # the header tells of the first
+        wanted = expected(fixed, head, header.elements)
+        model = MliapModel(written, head=head, backend="reference")
+        found = self_check(wanted, model)
+        if tables and not bundle.header.not_compiled:
+            bundle = _with_tables(bundle, model, wanted)
     header = dataclasses.replace(
-        header,
-        self_check=found.as_header(header.dtype),
+        bundle.header,
+        self_check=found.as_header(TOLERANCES[header.dtype]),
         message_width=found.message_width,
     )
     return dataclasses.replace(bundle, header=header)
+
+
+def _with_tables(
+    bundle: Bundle, model: MliapModel, wanted: Sequence[Expected]
+) -> Bundle:
+    """Return the bundle with the tables of a head, or with why there are none.
+
+    Raises:
+        CheckFailedError: the tables as read back disagree with the source.
+    """
+    try:
+        made, (one,) = make_tables(bundle, model.header, model.members)
+    except (UnsupportedModelError, ConfigError, EngineError, CheckFailedError) as error:
+        header = dataclasses.replace(
+            bundle.header, compiled={}, not_compiled=str(error)
+        )
+        return dataclasses.replace(bundle, header=header, tables={})
+    bundle = dataclasses.replace(bundle, tables={**bundle.tables, **made})
+    read_back = bundles.unpack(bundles.pack(bundle))
+    compiled = MliapModel(read_back, head=model.header.head)
+    limits = COMPILED_TOLERANCES[model.header.dtype]
+    found = self_check(wanted, compiled, limits).as_header(limits)
+    found["knots"] = float(one.settings.knots if one.settings else 0)
+    header = dataclasses.replace(
+        bundle.header, compiled=_worst([bundle.header.compiled, found])
+    )
+    return dataclasses.replace(bundle, header=header)
+
+
+def _worst(many: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the largest number of each name."""
+    names = {name: None for one in many for name in one}
+    return {name: max(one[name] for one in many if name in one) for name in names}
 
 
 def _join(members: Sequence[Bundle]) -> Bundle:
@@ -108,19 +165,27 @@ def _join(members: Sequence[Bundle]) -> Bundle:
     if len(members) == 1:
         return members[0]
     headers = [one.header for one in members]
+    problems = [one.not_compiled for one in headers if one.not_compiled]
     header = dataclasses.replace(
         headers[0],
         n_members=len(members),
         member_names=tuple(one.model_name for one in headers),
         member_sha256=tuple(one.model_sha256 for one in headers),
         message_width=max(one.message_width for one in headers),
-        self_check={
-            name: max(one.self_check[name] for one in headers)
-            for name in headers[0].self_check
-        },
+        self_check=_worst([one.self_check for one in headers]),
+        compiled={} if problems else _worst([one.compiled for one in headers]),
+        not_compiled="; ".join(problems[:1]),
     )
     others = tuple(one.potential for one in members[1:])
-    return Bundle(header=header, potential=members[0].potential, others=others)
+    tables = {
+        tables_name(k, head): one.tables[tables_name(0, head)]
+        for k, one in enumerate(members)
+        for head in header.heads
+        if not problems and one.tables
+    }
+    return Bundle(
+        header=header, potential=members[0].potential, others=others, tables=tables
+    )
 
 
 def _bundle(

@@ -117,6 +117,8 @@ def note_of(model: Any, path: str) -> str:
         parts.append(f"device {device}")
     if getattr(model, "compiled", ()):
         parts.append("compiled")
+    elif getattr(model, "backend_note", ""):
+        parts.append(f"not compiled: {model.backend_note}")
     conditions = getattr(header, "conditions", {})
     parts += [f"{n.replace('_', ' ')} {x:g}" for n, x in conditions.items()]
     return f"Lamplighter: {path}: {', '.join(filter(None, parts))}"

@@ -20,6 +20,7 @@ import torch
 
 from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.lammps_interface.abort import end_all_ranks
+from lamplighter.lammps_interface.backend import choose_backend, say
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader
 from lamplighter.lammps_interface.device import choose
 from lamplighter.lammps_interface.exchange import ExchangeData
@@ -32,7 +33,6 @@ from lamplighter.lammps_interface.upstream import (
 )
 from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import Potential, potential_from_bytes, select
-from lamplighter.model.compiled import CompiledPotential, compile_potential
 
 
 class PairData(RowData, ExchangeData, Protocol):
@@ -67,6 +67,7 @@ class MliapModel:
             of a committee, whose mean energies and forces LAMMPS gets.
         device: where the potentials are.
         compiled: the members compiled, where the backend is that; they evaluate.
+        backend_note: why the reference evaluates although nobody asked for it.
         has_default_head: where no head is named, the one in use is meant.
         gives_centroid: `evaluate` fills ``data.centroid`` where there is one.
     """
@@ -90,8 +91,8 @@ class MliapModel:
             head: which of its heads to use; the first if not given.
             conditions: charge, spin and the like in place of those in the header.
             device: where to compute; see `device.choose`.
-            backend: ``reference`` (if not given) or ``compiled``, which is faster and
-                for the CPU.
+            backend: ``reference``; ``compiled``, which is faster and for the CPU; if
+                not given, compiled where the file has tables that fit.
 
         Raises:
             ArtifactError: the potential inside is damaged.
@@ -111,7 +112,8 @@ class MliapModel:
             .to(self.device)
             for one in whole
         )
-        self.compiled = self._compiled() if backend == "compiled" else ()
+        chosen = choose_backend(backend, bundle, self.header, self.members, self.device)
+        self.compiled, self.backend_note = chosen.compiled, chosen.note
         self.element_types: list[str] = elements
         self.rcutfac: float = 0.5 * bundle.header.cutoff
         self.ndescriptors: int = 1
@@ -160,16 +162,6 @@ class MliapModel:
             backend=backend,
         )
 
-    def _compiled(self) -> tuple[CompiledPotential, ...]:
-        """Return the members compiled, each checked against itself."""
-        if self.device.type != "cpu":
-            raise ConfigError(
-                explain("backend compiled is for the CPU", got=f"device {self.device}")
-            )
-        return tuple(
-            compile_potential(one, dtype=self.header.dtype) for one in self.members
-        )
-
     def compute_descriptors(self, data: PairData) -> None:
         """Do nothing: all work is done in `compute_forces`."""
 
@@ -207,6 +199,8 @@ class MliapModel:
         dtype = self.members[0].dtype
         graph = graph_of(data, rows, dtype).to(dtype=dtype, device=self.device)
         compiled = self.compiled or (None,) * len(self.members)
+        if self.compiled and getattr(data, "centroid", None) is not None:
+            say("many-body virials are evaluated by the reference, not compiled")
         answers = [
             answer_of(one, data, rows, graph, wide=wide, compiled=fast)
             for one, fast in zip(self.members, compiled, strict=True)
@@ -222,6 +216,8 @@ class MliapModel:
             refuse_wrong_exchange(data)
         if wide:
             refuse_thin_shell(data, self.header.cutoff, self.header.n_layers)
+        if wide and self.compiled:
+            say("with FLAG 1 the reference evaluates, not the compiled potential")
         self._client_known = True
 
     def _is_wide(self, data: PairData) -> bool:

@@ -20,14 +20,8 @@ from lamplighter.errors import CheckFailedError, explain
 from lamplighter.lammps_interface.members import mean_prediction
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.pair_abi import Check, view
-from lamplighter.lammps_interface.selfcheck import TOLERANCES
+from lamplighter.lammps_interface.selfcheck import tolerances_of
 from lamplighter.model import Prediction, graph_from_atoms
-
-COMPILED: Final = {
-    "float64": {"energy": 1e-7, "forces": 5e-6, "virial": 1e-5},
-    "float32": TOLERANCES["float32"],
-}
-"""Tolerances of a compiled potential, whose functions of the distance are tables."""
 
 _UNITS: Final = {
     "total energy": "eV/atom",
@@ -68,7 +62,7 @@ def compare(model: MliapModel, gathered: Check) -> str:
 
     Raises:
         CheckFailedError: something differs by more than the tolerances of the file's
-            dtype (`selfcheck.TOLERANCES`, or `COMPILED`); the message is a table.
+            dtype and backend (`selfcheck.tolerances_of`); the message is a table.
     """
     atoms = _structure(model, gathered)
     found = _differences(model, atoms, gathered)
@@ -110,7 +104,7 @@ def _differences(
     if n == 0:
         return {}
     wanted = _reference(model, atoms)
-    limits = (COMPILED if model.compiled else TOLERANCES)[model.header.dtype]
+    limits = tolerances_of(model)
     tags = view(gathered.tags, (n,), np.int64)
     energies = view(gathered.eatoms, (n,), np.float64)
     forces = view(gathered.f, (n, 3), np.float64)

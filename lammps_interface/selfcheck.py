@@ -9,7 +9,7 @@ the structure and the layers of the potential.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from torch import Tensor
 from lamplighter.arrays import AnyArray, Floats
 from lamplighter.errors import CheckFailedError, explain
 from lamplighter.lammps_interface.mliap import MliapModel
-from lamplighter.model import Potential, graph_from_atoms, predict
+from lamplighter.model import Potential, Prediction, graph_from_atoms, predict
 
 TOLERANCES: Final[dict[str, dict[str, float]]] = {
     "float64": {"energy": 1e-9, "forces": 1e-8, "virial": 1e-8},
@@ -33,6 +33,12 @@ TOLERANCES: Final[dict[str, dict[str, float]]] = {
 
 Where a quantity exceeds 1 in these units, the tolerance grows with it.
 """
+
+COMPILED_TOLERANCES: Final[dict[str, dict[str, float]]] = {
+    "float64": {"energy": 1e-7, "forces": 5e-6, "virial": 1e-5},
+    "float32": TOLERANCES["float32"],
+}
+"""Those of a compiled potential, whose functions of the distance are tables."""
 
 _ATOMS_PER_STRUCTURE: Final = 8
 
@@ -110,7 +116,7 @@ class SelfCheck:
     n_structures: int
     message_width: int
 
-    def as_header(self, dtype: str) -> dict[str, float]:
+    def as_header(self, limits: Mapping[str, float]) -> dict[str, float]:
         """Return deviations and tolerances as the flat table of a file header."""
         table = {
             "energy": self.energy,
@@ -118,37 +124,73 @@ class SelfCheck:
             "virial": self.virial,
             "n_structures": float(self.n_structures),
         }
-        limits = {f"{name}_tolerance": x for name, x in TOLERANCES[dtype].items()}
-        return table | limits
+        return table | {f"{name}_tolerance": x for name, x in limits.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A structure of the check, and what the source says about it.
+
+    Attributes:
+        atoms: the structure.
+        prediction: of the source, in float64.
+    """
+
+    atoms: Atoms
+    prediction: Prediction
+
+
+def expected(
+    source: Potential, head: str, elements: Sequence[str], *, seed: int = 0
+) -> list[Expected]:
+    """Return the structures of the check with what they are compared with.
+
+    Args:
+        source: the potential that is converted, in float64, with all its heads.
+        head: the head that is converted.
+        elements: those of the file.
+        seed: seed of the structures.
+    """
+    found = []
+    for atoms in check_structures(elements, seed=seed):
+        graph = graph_from_atoms(atoms, source.config, head, dtype=torch.float64)
+        found.append(Expected(atoms=atoms, prediction=predict(source, graph)))
+    return found
 
 
 def self_check(
-    source: Potential, head: str, model: MliapModel, *, seed: int = 0
+    wanted: Sequence[Expected],
+    model: MliapModel,
+    tolerances: Mapping[str, float] | None = None,
 ) -> SelfCheck:
-    """Compare `model` with `source` on random structures of the model's elements.
+    """Compare `model` with its source on random structures of the model's elements.
 
     Args:
-        source: the potential that was converted, in float64, with all its heads.
-        head: the head that was converted.
+        wanted: see `expected`.
         model: the object that LAMMPS will hold.
-        seed: seed of the structures.
+        tolerances: those of its dtype and backend if not given.
 
     Returns:
-        The largest deviations found; all are within the tolerances of the dtype.
+        The largest deviations found; all are within the tolerances.
 
     Raises:
         CheckFailedError: a deviation is above its tolerance.
     """
+    limits = tolerances or tolerances_of(model)
     worst = dict.fromkeys(("energy", "forces", "virial"), 0.0)
-    structures = list(check_structures(model.element_types, seed=seed))
-    for atoms in structures:
-        for name, deviation in _deviations(source, head, model, atoms).items():
-            limit = TOLERANCES[model.header.dtype][name]
-            if not deviation <= limit:
-                raise CheckFailedError(_disagreement(name, deviation, limit, atoms))
+    for one in wanted:
+        for name, deviation in _deviations(one, model).items():
+            if not deviation <= limits[name]:
+                message = _disagreement(name, deviation, limits[name], one.atoms)
+                raise CheckFailedError(message)
             worst[name] = max(worst[name], deviation)
-    width = _observed_width(model, structures[0])
-    return SelfCheck(**worst, n_structures=len(structures), message_width=width)
+    width = _observed_width(model, wanted[0].atoms)
+    return SelfCheck(**worst, n_structures=len(wanted), message_width=width)
+
+
+def tolerances_of(model: MliapModel) -> dict[str, float]:
+    """Return the tolerances of a model's dtype and backend."""
+    return (COMPILED_TOLERANCES if model.compiled else TOLERANCES)[model.header.dtype]
 
 
 def check_structures(elements: Sequence[str], *, seed: int = 0) -> Iterator[Atoms]:
@@ -182,12 +224,9 @@ def _dense(group: list[str], rng: np.random.Generator) -> Atoms:
     return Atoms([symbols[k] for k in order], positions=positions, cell=cell, pbc=True)
 
 
-def _deviations(
-    source: Potential, head: str, model: MliapModel, atoms: Atoms
-) -> dict[str, float]:
+def _deviations(one: Expected, model: MliapModel) -> dict[str, float]:
     """Return |difference| / max(1, size) of energy, forces and virial per atom."""
-    graph = graph_from_atoms(atoms, source.config, head, dtype=torch.float64)
-    wanted = predict(source, graph)
+    atoms, wanted = one.atoms, one.prediction
     rank = PeriodicRank(atoms, model.header.cutoff, model.element_types)
     model.compute_forces(rank)
     n = len(atoms)

@@ -2,5 +2,12 @@
 
 from lamplighter.model.compiled.evaluator import CompiledEvaluator
 from lamplighter.model.compiled.potential import CompiledPotential, compile_potential
+from lamplighter.model.compiled.stored import tables_from_bytes, tables_to_bytes
 
-__all__ = ["CompiledEvaluator", "CompiledPotential", "compile_potential"]
+__all__ = [
+    "CompiledEvaluator",
+    "CompiledPotential",
+    "compile_potential",
+    "tables_from_bytes",
+    "tables_to_bytes",
+]

@@ -144,6 +144,11 @@ class CompiledPotential:
         )
 
     @property
+    def tables(self) -> Tables:
+        """Return what it was built from."""
+        return self._tables
+
+    @property
     def n_bytes(self) -> int:
         """Return how much memory the last evaluation holds beside the tables."""
         return self._native.n_bytes

@@ -222,6 +222,7 @@ def convert(
     charge: int | None = None,
     spin: int | None = None,
     condition: dict[str, float] | None = None,
+    tables: bool = True,
 ) -> int:
     """Write the ML-IAP file that LAMMPS reads: one head or several, some elements.
 
@@ -241,6 +242,8 @@ def convert(
             The script of LAMMPS may give another; so for spin.
         spin: Multiplicity 2S + 1, for a potential that depends on it; 1 if left out.
         condition: Any other number that the potential depends on, by its name.
+        tables: Whether the file gets the tables of the compiled potential, with which
+            LAMMPS is many times as fast on CPUs.
     """
     from lamplighter import commands
 
@@ -248,7 +251,13 @@ def convert(
     conditions = {name: float(n) for name, n in given.items() if n is not None}
     conditions |= condition or {}
     return commands.convert(
-        models, head or [], elements, output, dtype=dtype, conditions=conditions
+        models,
+        head or [],
+        elements,
+        output,
+        dtype=dtype,
+        conditions=conditions,
+        tables=tables,
     )
 
 

@@ -64,8 +64,10 @@ def convert(
     *,
     dtype: str,
     conditions: Mapping[str, float],
+    tables: bool,
 ) -> int:
     """Write the ML-IAP file of a potential, or of a committee of several."""
+    from lamplighter.lammps_interface.bundle import read
     from lamplighter.lammps_interface.convert import convert as write_mliap
 
     path = write_mliap(
@@ -75,9 +77,13 @@ def convert(
         output,
         dtype=dtype,
         conditions=conditions,
+        tables=tables,
     )
     choice = f" head {heads[0]}" if len(heads) > 1 else ""
     info(f"wrote {path}")
+    not_compiled = read(path).header.not_compiled
+    if not_compiled:
+        info(f"not compiled: {not_compiled}")
     if len(models) > 1:
         info(f"a committee of {len(models)}: LAMMPS gets the mean energies and forces")
     info(f"in LAMMPS: pair_style mliap unified {path} 0{choice}")
