@@ -9,62 +9,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from compiled_kinds import KINDS, lowered
 
 from lamplighter.model import Graph, Potential, pair_gradients, select
 from lamplighter.model.compiled import CompiledPotential, compile_potential
 from lamplighter.model.compiled.library import available
 from lamplighter.model.compiled.lower import lower
 from lamplighter.model.compiled.radial_tables import Knots
-
-# Small, so that all kinds together take seconds; channels that are and are not whole
-# units, one to three layers, every part of every table of docs/potential.md.
-KINDS: dict[str, dict[str, object]] = {
-    "mh1": {"l_max": 3, "correlation": 3},
-    "mh1_wide_edges": {"channels": 16, "edge_channels": (8, 17), "edge_l_max": 0},
-    "mp0": {
-        "interaction": ("plain", "residual"),
-        "product_weights": "by_element",
-        "cutoff_inside": True,
-        "distance_transform": "none",
-        "zbl": False,
-        "mean_neighbors": 9.0,
-    },
-    "density": {
-        "interaction": ("density", "density_residual"),
-        "radial_basis": "gaussian",
-        "last_readout": "linear",
-        "hidden_l_max": 2,
-        "l_max": 2,
-    },
-    "three_layers": {
-        "n_layers": 3,
-        "correlation": (1, 2, 2),
-        "interaction": ("density_residual", "nonlinear_residual", "plain"),
-        "readouts": "last",
-        "last_readout": "biased_mlp",
-        "distance_transform": "soft",
-        "hidden_l_max": 1,
-        "l_max": 1,
-    },
-    "one_layer": {"n_layers": 1, "last_readout": "biased_mlp", "correlation": 2},
-    "chebyshev": {
-        "radial_basis": "chebyshev",
-        "distance_transform": "agnesi",
-        "readout_activation": "tanh",
-        "l_max": 1,
-    },
-    "inside_with_species": {"cutoff_inside": True, "readout_activation": "none"},
-    "scalars": {"l_max": 0, "hidden_l_max": 0, "readout_activation": "abs"},
-    "more_out_than_in": {"l_max": 1, "hidden_l_max": 2, "correlation": 2},
-}
-
-
-def _lowered(potential: Potential, count: int = 257) -> CompiledPotential:
-    """Return a compiled potential without choosing knots."""
-    tables = lower(
-        potential, Knots(count=count, order=3, cutoff=potential.config.cutoff)
-    )
-    return CompiledPotential(potential.config, tables, torch.float64, threads=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +28,7 @@ def test_all_kinds_agree(
     potential = select(make_potential(**settings), "other", ["O", "Mg"])
     graph = random_graph(7, 2)
     energies, gradients = pair_gradients(potential, graph)
-    found, found_gradients = _lowered(potential).evaluate(graph)
+    found, found_gradients = lowered(potential).evaluate(graph)
     scale = max(1.0, float(gradients.abs().max()))
     assert float(gradients.abs().max()) > 1e-3
     torch.testing.assert_close(found, energies, rtol=1e-7, atol=1e-7)
@@ -87,7 +38,7 @@ def test_all_kinds_agree(
 def test_gradients_are_the_derivatives_of_the_energies(
     potential: Potential, random_graph: Callable[..., Graph]
 ) -> None:
-    compiled = _lowered(select(potential, "pbe", ["O", "Mg"]), 129)
+    compiled = lowered(select(potential, "pbe", ["O", "Mg"]), 129)
     graph = random_graph(5, 2)
     gradients = compiled.evaluate(graph)[1]
     step = 1e-4
@@ -107,7 +58,7 @@ def test_gradients_are_the_derivatives_of_the_energies(
 def test_energies_do_not_change_under_rotation(
     potential: Potential, random_graph: Callable[..., Graph]
 ) -> None:
-    compiled = _lowered(select(potential, "pbe", ["O", "Mg"]), 65)
+    compiled = lowered(select(potential, "pbe", ["O", "Mg"]), 65)
     graph = random_graph(6, 2)
     turn = torch.linalg.qr(
         torch.randn(3, 3, generator=torch.Generator().manual_seed(3))
@@ -145,7 +96,7 @@ def test_atoms_without_pairs(
 ) -> None:
     part = select(potential, "pbe", ["O", "Mg"])
     graph = random_graph(n, 2)
-    found, gradients = _lowered(part, 65).evaluate(graph)
+    found, gradients = lowered(part, 65).evaluate(graph)
     assert gradients.shape == (0, 3)
     torch.testing.assert_close(found, pair_gradients(part, graph)[0])
 
@@ -154,7 +105,7 @@ def test_a_rank_with_ghosts_only(
     potential: Potential, random_graph: Callable[..., Graph]
 ) -> None:
     graph = random_graph(4, 2, n_own=0)
-    energies, gradients = _lowered(select(potential, "pbe", ["O", "Mg"]), 65).evaluate(
+    energies, gradients = lowered(select(potential, "pbe", ["O", "Mg"]), 65).evaluate(
         graph
     )
     assert energies.shape == (0,)
@@ -196,7 +147,7 @@ def test_instruction_sets_agree(
 def test_copies_and_pickles_are_potentials_of_their_own(
     potential: Potential, random_graph: Callable[..., Graph]
 ) -> None:
-    first = _lowered(select(potential, "pbe", ["O", "Mg"]), 65)
+    first = lowered(select(potential, "pbe", ["O", "Mg"]), 65)
     graph = random_graph(5, 2)
     energies = first.evaluate(graph)[0]
     others = [copy.deepcopy(first), pickle.loads(pickle.dumps(first))]

@@ -1,0 +1,124 @@
+"""The compiled potential on tensors says what the native one says, to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from compiled_kinds import KINDS, lowered
+
+from lamplighter.errors import DataError
+from lamplighter.model import Graph, Potential, select
+from lamplighter.model.compiled.kernels import TensorPotential
+
+
+def both(potential: Potential, count: int = 65, order: int = 3):
+    native = lowered(potential, count, order)
+    return native, TensorPotential(native.tables, torch.float64)
+
+
+def without_baseline(native, graph):
+    energies, gradients = native.evaluate(graph)
+    known = native.config.heads[0].reference_energies
+    baseline = torch.tensor([known[e] for e in native.config.elements])
+    return energies - baseline.double()[graph.species[: graph.n_own]], gradients
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_kinds_agree_with_the_native_library(
+    make_potential: Callable[..., Potential],
+    random_graph: Callable[..., Graph],
+    kind: str,
+    order: int,
+) -> None:
+    settings = {"l_max": 2, "correlation": 2, **KINDS[kind]}
+    potential = select(make_potential(**settings), "other", ["O", "Mg"])
+    native, tensors = both(potential, order=order)
+    graph = random_graph(7, 2)
+    energies, gradients = without_baseline(native, graph)
+    found, found_gradients = tensors.evaluate(graph)
+    assert float(gradients.abs().max()) > 1e-3
+    scale = max(1.0, float(gradients.abs().max()))
+    torch.testing.assert_close(found, energies, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        found_gradients, gradients, rtol=1e-11, atol=1e-12 * scale
+    )
+
+
+def test_blocks_of_atoms_change_nothing(
+    potential: Potential, random_graph: Callable[..., Graph], monkeypatch
+) -> None:
+    _, tensors = both(select(potential, "pbe", ["O", "Mg"]))
+    graph = random_graph(9, 2)
+    whole = tensors.evaluate(graph)
+    kernels = "lamplighter.model.compiled.kernels"
+    monkeypatch.setattr(f"{kernels}.pairs.CHUNK", 7)
+    monkeypatch.setattr(f"{kernels}.operators._MOST", 64)
+    for one, other in zip(tensors.evaluate(graph), whole, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
+
+
+def test_gradients_are_the_derivatives_of_the_energies(
+    potential: Potential, random_graph: Callable[..., Graph]
+) -> None:
+    _, tensors = both(select(potential, "pbe", ["O", "Mg"]))
+    graph = random_graph(5, 2)
+    gradients = tensors.evaluate(graph)[1]
+    for pair, axis in ((0, 0), (4, 1), (9, 2)):
+        shift = torch.zeros_like(graph.pair_vectors)
+        shift[pair, axis] = 1e-4
+        up, down = (
+            tensors.evaluate(graph.with_pair_vectors(graph.pair_vectors + s * shift))[0]
+            for s in (1.0, -1.0)
+        )
+        slope = float((up - down).sum()) / 2e-4
+        assert slope == pytest.approx(float(gradients[pair, axis]), rel=1e-5, abs=1e-6)
+
+
+def test_single_precision_is_near(
+    potential: Potential, random_graph: Callable[..., Graph]
+) -> None:
+    native, double = both(select(potential, "pbe", ["O", "Mg"]))
+    single = TensorPotential(native.tables, torch.float32)
+    graph = random_graph(7, 2)
+    for one, other in zip(single.evaluate(graph), double.evaluate(graph), strict=True):
+        assert one.dtype == torch.float64
+        assert not torch.equal(one, other)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("n", "n_own"), [(3, 3), (4, 0), (0, 0)])
+def test_atoms_without_pairs_and_ranks_without_atoms(
+    potential: Potential, n: int, n_own: int
+) -> None:
+    native, tensors = both(select(potential, "pbe", ["O", "Mg"]))
+    graph = Graph.build(
+        pair_vectors=torch.zeros(0, 3, dtype=torch.float64),
+        centers=torch.zeros(0, dtype=torch.int64),
+        neighbors=torch.zeros(0, dtype=torch.int64),
+        species=torch.arange(n) % 2,
+        frames=torch.zeros(n_own, dtype=torch.int64),
+        heads=torch.tensor([0]),
+    )
+    energies, gradients = tensors.evaluate(graph)
+    expected, _ = without_baseline(native, graph)
+    torch.testing.assert_close(energies, expected)
+    assert energies.shape == (n_own,)
+    assert gradients.shape == (0, 3)
+
+
+def test_atoms_that_are_too_close(potential: Potential) -> None:
+    _, tensors = both(select(potential, "pbe", ["O", "Mg"]))
+    vector = torch.tensor([[0.01, 0.0, 0.0]], dtype=torch.float64)
+    graph = Graph.build(
+        pair_vectors=torch.cat([vector, -vector]),
+        centers=torch.tensor([0, 1]),
+        neighbors=torch.tensor([1, 0]),
+        species=torch.tensor([0, 1]),
+        frames=torch.zeros(2, dtype=torch.int64),
+        heads=torch.tensor([0]),
+    )
+    with pytest.raises(DataError, match="too close"):
+        tensors.evaluate(graph)
