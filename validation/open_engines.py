@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.engines.base import Engine, EngineInfo
 from lamplighter.validation.engines.cache import cached
 from lamplighter.validation.engines.factory import ase_engine
+from lamplighter.validation.engines.family import Family
 from lamplighter.validation.engines.lammps import LammpsEngine
 from lamplighter.validation.engines.lammps_file import LammpsFileEngine
 from lamplighter.validation.engines.lammps_lib import LammpsLibEngine
@@ -161,6 +164,8 @@ def open_engine(
         OptionalDependencyError: a package that the engine needs is not installed.
     """
     engine = _open(spec, card, elements, folder)
+    if card is not None and not spec.foreign:
+        engine.family = _family(spec, card, elements, folder)
     try:
         yield cached(engine, cache)
     finally:
@@ -168,9 +173,39 @@ def open_engine(
             engine.close()
 
 
+def _family(
+    spec: EngineSpec, card: ModelCard, elements: Sequence[str], folder: Path
+) -> Family:
+    """Return what the potential of the suite knows of its heads."""
+    from lamplighter.model import read_header  # noqa: PLC0415 - torch, only to run
+
+    heads = read_header(card.file).config.heads
+    wanted = set(elements)
+    return Family(
+        head=card.head,
+        heads=tuple(h.name for h in heads if wanted <= set(h.reference_energies)),
+        reference_energies=dict(_head(heads, card.head).reference_energies),
+        open=functools.partial(_open_head, spec, card, tuple(elements), folder),
+    )
+
+
+def _open_head(
+    spec: EngineSpec,
+    card: ModelCard,
+    elements: Sequence[str],
+    folder: Path,
+    head: str,
+) -> AbstractContextManager[Engine]:
+    """Open an engine again with a head of the same potential."""
+    model = ModelSpec(file=card.file, head=head, dtype=card.dtype)
+    if head != card.head:  # a file that was converted holds one head
+        spec = dataclasses.replace(spec, artifact=None)
+    return open_engine(spec, read_card(model), elements, folder)
+
+
 def _open(
     spec: EngineSpec, card: ModelCard | None, elements: Sequence[str], folder: Path
-) -> Engine:
+) -> AseEngine | LammpsEngine | LammpsFileEngine:
     if spec.calculator:
         return ase_engine(
             spec.calculator,
@@ -200,7 +235,9 @@ def _open(
     return _lammps(spec, style, folder)
 
 
-def _lammps(spec: EngineSpec, style: PairStyle, folder: Path) -> Engine:
+def _lammps(
+    spec: EngineSpec, style: PairStyle, folder: Path
+) -> LammpsEngine | LammpsFileEngine:
     """Return LAMMPS as a process, as files or as a library."""
     failures = folder / "lammps-failures"
     command = spec.command or None

@@ -220,6 +220,6 @@ def test_settings_and_input_are_checked():
     engine = AseEngine(EMT())
     with pytest.raises(ConfigError, match="nothing to compare"):
         parity.run({}, engine, engine)
-    quick = ParitySettings(directions=0, invariances=False)
+    quick = ParitySettings(directions=0, invariances=False, points="none")
     result = parity.run({"Cu": bulk("Cu")}, engine, engine, quick)
     assert set(result.values) == {"energy", "energies", "forces", "stress", "sum"}

@@ -19,6 +19,7 @@ from lamplighter.validation.engines.base import (
     Result,
     check_finite,
 )
+from lamplighter.validation.engines.family import Family
 
 
 class AseEngine:
@@ -32,6 +33,7 @@ class AseEngine:
     def __init__(
         self, calculator: BaseCalculator, info: EngineInfo | None = None
     ) -> None:
+        self.family: Family | None = None
         self._calculator = calculator
         self._info = info or EngineInfo(
             kind="ase", name="ase", model=type(calculator).__name__

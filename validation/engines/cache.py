@@ -24,6 +24,7 @@ from lamplighter.validation.engines.base import (
     Result,
     check_finite,
 )
+from lamplighter.validation.engines.family import Family, family_of
 
 PROTOCOL: Final = 1
 """Raised when an engine computes something else for the same key."""
@@ -59,6 +60,11 @@ class CachedEngine:
     def info(self) -> EngineInfo:
         """Return the description of the engine that computes."""
         return self._engine.info
+
+    @property
+    def family(self) -> Family | None:
+        """Return the heads of the engine's potential, ``None`` for a foreign one."""
+        return family_of(self._engine)
 
     @property
     def inner(self) -> Engine:

@@ -24,6 +24,7 @@ from lamplighter.validation.engines.base import (
 )
 from lamplighter.validation.engines.command import command_words, environment
 from lamplighter.validation.engines.failures import leave_input
+from lamplighter.validation.engines.family import Family
 from lamplighter.validation.engines.lammps_input import (
     ANSWER,
     Job,
@@ -108,6 +109,7 @@ class LammpsEngine:
             )
         if not isinstance(model, PairStyle):
             model = mliap_style(model, name=name, ranks=ranks)
+        self.family: Family | None = None
         self._style = model
         self._ranks = ranks
         self._timeout_s = timeout_s

@@ -25,6 +25,7 @@ from lamplighter.validation.engines.base import (
 )
 from lamplighter.validation.engines.command import command_words, environment, probe
 from lamplighter.validation.engines.failures import leave_input
+from lamplighter.validation.engines.family import Family
 from lamplighter.validation.engines.lammps_input import (
     ANSWER,
     Job,
@@ -91,6 +92,7 @@ class LammpsFileEngine:
             )
         if not isinstance(model, PairStyle):
             model = mliap_style(model, name=name, ranks=ranks)
+        self.family: Family | None = None
         self._words = command_words(command, ranks)
         self._command = command
         self._ranks = ranks

@@ -9,20 +9,23 @@ translation, rotation and a new order of the atoms.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from ase import Atoms
 from ase.io import write
 
-from lamplighter.errors import ConfigError, EngineError, explain
+from lamplighter.errors import ConfigError, DataError, EngineError, explain
 from lamplighter.files import atomic_path
 from lamplighter.validation.engines.base import WANT_ALL, Engine, FloatArray
+from lamplighter.validation.engines.failures import write_input
+from lamplighter.validation.engines.variants import lammps_of
 from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
@@ -30,6 +33,7 @@ from lamplighter.validation.properties.base import (
     at_most,
 )
 from lamplighter.validation.properties.crystal import material_name
+from lamplighter.validation.properties.parity_points import Level, Point, points
 from lamplighter.validation.properties.parity_terms import (
     FLOAT32,
     FLOAT64,
@@ -60,14 +64,18 @@ class ParitySettings:
         directions: Random directions of the finite differences per structure; 0 skips
             them.
         invariances: Whether translation, rotation and permutation are tried.
+        points: Which points beyond single points are tried: ``none``, ``quick`` (every
+            kind once) or ``full`` (4 ranks and processor grids as well).
         failures: Folder that receives each failing structure as extended XYZ, with the
-            forces of both engines; ``None`` saves nothing.
+            forces of both engines, and as LAMMPS input where the deployed engine is
+            LAMMPS; ``None`` saves nothing.
         seed: Of directions, rotations and permutations.
     """
 
     tolerances: Tolerances | None = None
     directions: int = 1
     invariances: bool = True
+    points: Level = "quick"
     failures: Path | None = None
     seed: int = 7
 
@@ -80,6 +88,15 @@ class ParitySettings:
                     got=self.directions,
                     wanted="0 or more",
                     fix="0 skips finite differences",
+                )
+            )
+        if self.points not in get_args(Level):
+            raise ConfigError(
+                explain(
+                    "parity setting 'points'",
+                    got=repr(self.points),
+                    wanted=" or ".join(get_args(Level)),
+                    fix="quick is what a suite runs",
                 )
             )
 
@@ -153,7 +170,10 @@ def run(
     Values: the largest deviation of each column over all structures. Arrays:
     ``columns`` (``key``, ``label``, ``unit``, ``limit``) and ``rows`` (``structure``,
     ``n_atoms``, ``values`` by key with ``None`` where a quantity does not exist,
-    ``verdict`` ``"pass"`` or ``"fail"``). A failed column makes the result invalid.
+    ``verdict`` ``"pass"`` or ``"fail"``), and ``points`` (the fields of
+    [`Point`][lamplighter.validation.properties.parity_points.Point]: number, key,
+    label, structure, value, limit, unit, verdict, text). A failed column or point makes
+    the result invalid; a point that does not apply says why.
 
     Args:
         structures: Name -> structure.
@@ -187,6 +207,10 @@ def run(
             checks.append(Check(name=f"evaluation of {name}", ok=False, text=problem))
     worst = [_worst(column, rows) for column in table]
     checks += [check for check, _ in worst]
+    tried = points(structures, (engine_a, engine_b), limits, settings.points)
+    checks += [_check(point) for point in tried if point.verdict != "not applicable"]
+    for name in {point.structure for point in tried if point.verdict == "fail"}:
+        _save(structures[name], f"{name} points", settings, {}, engine_b)
     return PropertyResult.conclude(
         "parity",
         material_name(next(iter(structures.values()))),
@@ -201,7 +225,11 @@ def run(
             column.key: Quantity(value=value, unit=column.unit)
             for column, (_, value) in zip(table, worst, strict=True)
         },
-        arrays={"columns": [dataclasses.asdict(c) for c in table], "rows": rows},
+        arrays={
+            "columns": [dataclasses.asdict(c) for c in table],
+            "rows": rows,
+            "points": [dataclasses.asdict(point) for point in tried],
+        },
     )
 
 
@@ -209,6 +237,18 @@ def _method(settings: ParitySettings) -> dict[str, Any]:
     record = dataclasses.asdict(settings)
     record["failures"] = None if settings.failures is None else str(settings.failures)
     return record
+
+
+def _check(point: Point) -> Check:
+    """Return the check of a point."""
+    text = f"{point.number}. {point.label} in {point.unit}, '{point.structure}'"
+    return Check(
+        name=f"parity: {point.key}",
+        ok=point.verdict == "pass",
+        value=point.value,
+        limit=point.limit,
+        text=f"{text}: {point.text}" if point.text else text,
+    )
 
 
 def _exceeds(values: Mapping[str, float | None], column: Column) -> bool:
@@ -255,17 +295,21 @@ def _row(
         if settings.invariances:
             values |= invariances(atoms, b, engines[1], limits, rng)
     except EngineError as error:
-        _save(atoms, name, settings, {})
+        _save(atoms, name, settings, {}, engines[1])
         return row, str(error)
     row["values"] = values
     if any(_exceeds(values, column) for column in columns(limits, settings)):
         forces = {"forces_reference": a.forces, "forces_deployed": b.forces}
-        _save(atoms, name, settings, forces)
+        _save(atoms, name, settings, forces, engines[1])
     return row, None
 
 
 def _save(
-    atoms: Atoms, name: str, settings: ParitySettings, arrays: Mapping[str, FloatArray]
+    atoms: Atoms,
+    name: str,
+    settings: ParitySettings,
+    arrays: Mapping[str, FloatArray],
+    engine: Engine,
 ) -> None:
     """Write a failing structure, so that it can be attached to a bug report."""
     if settings.failures is None:
@@ -277,3 +321,8 @@ def _save(
     slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
     with atomic_path(settings.failures / f"{slug}.extxyz") as temporary:
         write(temporary, copy, format="extxyz")
+    lammps = lammps_of(engine)
+    if lammps is not None:
+        # A structure that LAMMPS cannot hold has no input to show.
+        with contextlib.suppress(DataError):
+            write_input(atoms, lammps.style, settings.failures / f"{slug}.lammps")
