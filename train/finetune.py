@@ -35,6 +35,7 @@ from lamplighter.train.replay import DriftGuard, replay_quotas
 from lamplighter.train.replay_data import choose_replay, replay_heads, write_reports
 from lamplighter.train.replay_report import Relevance
 from lamplighter.train.reporting.watch import Watch, watched
+from lamplighter.train.restart import alone
 from lamplighter.train.results import TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.trainable import apply_plan, plan_weights
@@ -108,12 +109,17 @@ def _finetune(config: FinetuneConfig, ranks: Ranks) -> TrainResult:
         write_reports(start.reports, config.output)
         write_json(config.output / "config.json", plain)
 
-    ranks.from_main(begin)
-    watching = watched(job, start.data, plain, main=ranks.is_main)
-    with watching as watch, stop_on_signals() as stop:
-        outcome = Trainer(job, watch.observers, ranks).run(stop)
-    provenance = plain | {"base_sha256": base_sha256}
-    result = ranks.from_main(lambda: _write(config, start, outcome, provenance, watch))
+    with alone(config.output, ranks):
+        trainer = Trainer(job, ranks=ranks)
+        ranks.from_main(begin)
+        watching = watched(job, start.data, plain, main=ranks.is_main)
+        with watching as watch, stop_on_signals() as stop:
+            trainer.watch(watch.observers)
+            outcome = trainer.run(stop)
+        provenance = plain | {"base_sha256": base_sha256}
+        result = ranks.from_main(
+            lambda: _write(config, start, outcome, provenance, watch)
+        )
     info(f"wrote {result.model} (ended by {result.reason})")
     return result
 

@@ -19,7 +19,7 @@ from lamplighter.train.config import (
 from lamplighter.train.data.dataset import Item
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.sampler import FrameCost, FrameCosts
-from lamplighter.train.selection import check_patterns, head_weight
+from lamplighter.train.selection import check_patterns, head_score, head_weight
 
 
 class Guard(Protocol):
@@ -92,6 +92,13 @@ class Job:
         if self.run.selection_heads:
             return head_weight(head, self.run) > 0
         return not self.scored or head in self.scored
+
+    def head_scores(self, rows: Mapping[str, ErrorRow]) -> dict[str, float]:
+        """Return the score of every head, by what it learns."""
+        learnt = {head.name: head.learnt for head in self.potential.config.heads}
+        return {
+            name: head_score(row, self.run, learnt[name]) for name, row in rows.items()
+        }
 
     def check_selection(self) -> None:
         """Refuse a selection that has nothing to judge.

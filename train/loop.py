@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import math
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lamplighter.console import progress
 from lamplighter.errors import explain
-from lamplighter.model import Potential
 from lamplighter.train.best_models import keep_best
 from lamplighter.train.checkpoint import (
     load_newest,
@@ -28,10 +26,10 @@ from lamplighter.train.judging import shared_residuals
 from lamplighter.train.optim import MovingAverage, Plateau, rate_factor
 from lamplighter.train.ranks import Ranks
 from lamplighter.train.reading import Drawn, ReadAhead, draw
-from lamplighter.train.restart import Memory, check_fingerprint, only_run
+from lamplighter.train.restart import Memory, check_alike, check_fingerprint
 from lamplighter.train.run_log import Observer, RunLog
 from lamplighter.train.sampler import HeadSampler
-from lamplighter.train.selection import head_score, total_score
+from lamplighter.train.selection import check_scores, total_score
 from lamplighter.train.step_log import StepLog, check_finite
 from lamplighter.train.stepping import Stepper, check_same_weights
 from lamplighter.train.stopping import StopFlag, TrainingInterruptedError
@@ -60,14 +58,16 @@ class Trainer:
     ) -> None:
         """Set up optimiser, averages and sampler, and resume where possible.
 
+        Nothing is written yet; [`alone`][lamplighter.train.restart] keeps others out.
+
         Args:
             job: everything that the run needs; the same in every process.
-            observers: are told what the run logs, in process 0.
+            observers: see `watch`.
             ranks: the processes of the run; None: one.
 
         Raises:
-            ConfigError: nothing to validate on although the selection needs it, or a
-                checkpoint of another configuration or of other data.
+            ConfigError: nothing to validate on although the selection needs it, or
+                settings or data unlike those of the checkpoint or other processes.
             ArtifactError: an unusable checkpoint.
         """
         job.check_selection()
@@ -98,12 +98,11 @@ class Trainer:
         self._started = time.monotonic()
         self._clock = 0.0
         self._resume()
-        self.log.observers.extend(observers if self.ranks.is_main else ())
+        self.watch(observers)
 
-    @property
-    def potential(self) -> Potential:
-        """The present weights, not averaged."""
-        return self.job.potential
+    def watch(self, observers: Iterable[Observer]) -> None:
+        """Let `observers` be told what the run logs, in process 0."""
+        self.log.observers.extend(observers if self.ranks.is_main else ())
 
     @property
     def average(self) -> MovingAverage:
@@ -117,12 +116,9 @@ class Trainer:
             TrainingInterruptedError: `stop` was set; a checkpoint is written.
             TrainingDivergedError: the loss is not finite.
             RankFailedError: another process of the run has failed.
-            ConfigError: another run is writing into the folder.
         """
-        with contextlib.ExitStack() as stack:
-            self.ranks.from_main(lambda: stack.enter_context(only_run(self.job.output)))
-            self.ranks.from_main(self._tidy)
-            reason = self._run(stop)
+        self.ranks.from_main(self._tidy)
+        reason = self._run(stop)
         return Outcome(
             potential=self.best, state=self.state, reason=reason, log=self.log.path
         )
@@ -249,8 +245,10 @@ class Trainer:
         if self.ranks.is_main:
             self.log.judged(state.step, found)
         rows = by_head(table_of(found))
-        scored = {h: row for h, row in rows.items() if self.job.counts(h)}
-        score = total_score(scored, run) if scored else math.nan
+        scores = self.job.head_scores(rows)
+        counted = {h: x for h, x in scores.items() if self.job.counts(h)}
+        check_scores(counted, step=state.step, kept=self.job.output / CHECKPOINT)
+        score = total_score(counted, run) if counted else math.nan
         self.plateau.update(score, self.job.optimizer)
         accepted = self.job.guard.accepts(rows)
         state.refused = 0 if accepted else state.refused + 1
@@ -260,7 +258,7 @@ class Trainer:
             score=score,
             accepted=accepted,
             heads={
-                name: {"score": head_score(row, run), **dataclasses.asdict(row)}
+                name: {"score": scores[name], **dataclasses.asdict(row)}
                 for name, row in rows.items()
             },
             seconds=round(self._seconds(), 1),
@@ -329,12 +327,11 @@ class Trainer:
 
     def _resume(self) -> None:
         path = self.job.output / CHECKPOINT
+        check_alike(self.job.fingerprint, self.ranks)
         checkpoint = self.ranks.from_main(lambda: load_newest(path))
         if checkpoint is None:
             return
-        # Each process says the same about the same checkpoint of process 0.
-        fingerprint = self.ranks.gather(self.job.fingerprint)[0]
-        check_fingerprint(checkpoint, fingerprint, path)
+        check_fingerprint(checkpoint, self.job.fingerprint, path)
         memory = self._memory().unpack(checkpoint)
         self.state, self.plateau = memory.state, memory.plateau
         self._steps = StepLog([] if memory.recent is None else list(memory.recent))

@@ -17,6 +17,7 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.train.checkpoint import Checkpoint, pack_module, unpack_module
 from lamplighter.train.job import State
 from lamplighter.train.optim import Optimizers, Plateau
+from lamplighter.train.ranks import Ranks
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +86,45 @@ def check_fingerprint(checkpoint: Checkpoint, fingerprint: str, path: Path) -> N
         )
 
 
-@contextlib.contextmanager
-def only_run(folder: Path) -> Iterator[None]:
-    """Let no other run write into a folder while the block runs.
+def check_alike(fingerprint: str, ranks: Ranks) -> None:
+    """Refuse processes that have read other settings or data than each other.
 
-    The lock ends with the process, however that ends. File systems without locks are
-    trusted.
+    Raises:
+        ConfigError: as above, in every process.
+    """
+    found = ranks.gather(fingerprint)
+    others = [rank for rank, one in enumerate(found) if one != found[0]]
+    if others:
+        raise ConfigError(
+            explain(
+                "the processes of the run have different settings or data",
+                got=f"processes {', '.join(map(str, others))} differ from process 0",
+                fix="give every node the same files",
+            )
+        )
+
+
+@contextlib.contextmanager
+def alone(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Let no other run read or write a folder, which is made, while the block runs.
 
     Raises:
         ConfigError: another run is writing into the folder.
+        RankFailedError: the same, in the other processes of this run.
     """
+    with contextlib.ExitStack() as stack:
+        ranks.from_main(lambda: stack.enter_context(_only_run(folder)))
+        yield
+
+
+@contextlib.contextmanager
+def _only_run(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    The lock ends with the process, however that ends. File systems without locks are
+    trusted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,6 +30,7 @@ from lamplighter.train.prepare import PreparedData, prepare
 from lamplighter.train.preset_files import read_and_show
 from lamplighter.train.ranks import Ranks, join_ranks
 from lamplighter.train.reporting.watch import watched
+from lamplighter.train.restart import alone
 from lamplighter.train.results import USES, TrainResult, write_json, write_results
 from lamplighter.train.stopping import stop_on_signals
 from lamplighter.train.yaml_config import to_mapping
@@ -76,24 +77,23 @@ def _train(config: TrainConfig, ranks: Ranks) -> TrainResult:
         job, references = build_job(dataclasses.replace(config, run=own), data)
     announce(config.run, data, job.potential)
 
-    def begin() -> None:
-        config.output.mkdir(parents=True, exist_ok=True)
-        write_json(config.output / "config.json", plain)
-
-    ranks.from_main(begin)
-    watching = watched(job, data, plain, main=ranks.is_main)
-    with watching as watch, stop_on_signals() as stop:
-        outcome = Trainer(job, watch.observers, ranks).run(stop)
-    result = ranks.from_main(
-        lambda: write_results(
-            outcome,
-            data,
-            output=config.output,
-            config=plain,
-            references=references,
-            watch=watch,
+    with alone(config.output, ranks):
+        trainer = Trainer(job, ranks=ranks)
+        ranks.from_main(lambda: write_json(config.output / "config.json", plain))
+        watching = watched(job, data, plain, main=ranks.is_main)
+        with watching as watch, stop_on_signals() as stop:
+            trainer.watch(watch.observers)
+            outcome = trainer.run(stop)
+        result = ranks.from_main(
+            lambda: write_results(
+                outcome,
+                data,
+                output=config.output,
+                config=plain,
+                references=references,
+                watch=watch,
+            )
         )
-    )
     info(f"wrote {result.model} (ended by {result.reason})")
     return result
 

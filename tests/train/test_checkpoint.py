@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import fcntl
 import io
 import multiprocessing
 import os
@@ -14,7 +13,7 @@ import resource
 import pytest
 import torch
 
-from lamplighter.errors import ArtifactError, ConfigError, LamplighterError
+from lamplighter.errors import ArtifactError, LamplighterError
 from lamplighter.model import load_potential
 from lamplighter.train.checkpoint import (
     Checkpoint,
@@ -199,14 +198,6 @@ def test_a_file_beyond_the_limit_of_the_system_leaves_the_old_one(tmp_path):
     assert "c.st was not written" in ours.recv()
     assert steps_in(tmp_path) == [1]
     assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_second_run_in_the_same_folder_is_refused(tiny_config):
-    tiny_config.output.mkdir()
-    with (tiny_config.output / ".lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="another run is writing"):
-            _run(tiny_config)
 
 
 def test_the_best_models_so_far_are_kept(tiny_config):

@@ -56,7 +56,7 @@ def _run(config, stop=None):
     data = prepare(config.heads, config.split, config.limits)
     trainer = Trainer(build_job(config, data)[0])
     outcome = trainer.run(stop or StopFlag())
-    return _state(trainer.potential), _state(trainer.average.module), outcome
+    return _state(trainer.job.potential), _state(trainer.average.module), outcome
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])

@@ -65,9 +65,11 @@ def test_targets_score_one():
     settings = RunSettings(force_target=0.05, energy_target=0.002)
     assert head_score(_row(), settings) == pytest.approx(1.0)
     rows = {"a": _row("a"), "b": _row("b", energy=0.006, forces=0.15)}
-    assert total_score(rows, settings) == pytest.approx(2.0)
+    scores = {name: head_score(row, settings) for name, row in rows.items()}
+    assert scores["b"] == pytest.approx(3.0)
+    assert total_score(scores, settings) == pytest.approx(2.0)
     worst = RunSettings(force_target=0.05, energy_target=0.002, selection="worst")
-    assert total_score(rows, worst) == pytest.approx(3.0)
+    assert total_score(scores, worst) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("events", [(), ("train",), ("train", "validation", "end")])

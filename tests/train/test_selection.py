@@ -10,10 +10,12 @@ from lamplighter.train.config import RunSettings
 from lamplighter.train.errors_table import error_row
 from lamplighter.train.selection import (
     check_patterns,
+    check_scores,
     head_score,
     head_weight,
     total_score,
 )
+from lamplighter.train.stopping import TrainingDivergedError
 
 
 def _rows():
@@ -44,7 +46,8 @@ def _rows():
 )
 def test_heads_count_as_declared(selection, heads, score):
     run = RunSettings(selection=selection, selection_heads=heads, energy_target=0.01)
-    assert total_score(_rows(), run) == pytest.approx(score)
+    scores = {head: head_score(row, run) for head, row in _rows().items()}
+    assert total_score(scores, run) == pytest.approx(score)
 
 
 def test_the_first_pattern_that_fits_counts():
@@ -69,3 +72,30 @@ def test_a_pattern_without_a_head_is_refused():
 def test_a_weight_of_zero_is_refused():
     with pytest.raises(ConfigError, match="selection_heads: pbe; got: 0"):
         RunSettings(selection_heads={"pbe": 0.0})
+
+
+def test_a_head_is_scored_by_what_it_learns():
+    run = RunSettings(energy_target=0.01, force_target=0.05)
+    row = error_row(
+        head="pbe",
+        config_type="all",
+        energy=np.array([0.04, -0.04]),
+        forces=np.full(6, 0.1),
+        reference_forces=np.ones(6),
+        stress=np.empty(0),
+    )
+    assert head_score(row, run) == pytest.approx((4.0 + 2.0) / 2)
+    assert head_score(row, run, ["energy", "forces"]) == pytest.approx(3.0)
+    assert head_score(row, run, ["forces", "stress"]) == pytest.approx(2.0)
+    assert head_score(row, run, ["energy"]) == pytest.approx(4.0)
+    assert head_score(row, run, ["stress"]) == pytest.approx(3.0)
+
+
+def test_scores_that_are_no_numbers_end_a_run():
+    check_scores({"pbe": 1.0}, step=4, kept="here")
+    with pytest.raises(
+        TrainingDivergedError, match=r"of scan, hot are not.*step 4.*h"
+    ):
+        check_scores(
+            {"pbe": 1.0, "scan": float("nan"), "hot": float("inf")}, step=4, kept="here"
+        )
