@@ -126,7 +126,9 @@ def run_job(job: Job) -> Outcome:
     if bench is None:
         bench = _LOCAL.bench = Bench()
         atexit.register(bench.close)
-    with one_thread_each():
+    # Engines of other origin may need no torch, which takes seconds to load.
+    torch = one_thread_each() if job.config.model else contextlib.nullcontext()
+    with torch:
         return execute(job, bench)
 
 

@@ -77,6 +77,8 @@ BUILT_IN: Final[dict[str, tuple[tuple[Kind, ...], str]]] = {
     "elastic": (("crystal",), "elastic constants with clamped and relaxed ions"),
     "phonon": (("crystal",), "phonon frequencies at the special points, and bands"),
     "surface": (("crystal",), "surface energy from slabs of several thicknesses"),
+    "surfaces": (("crystal",), "surface energies of all planes and terminations"),
+    "wulff": (("crystal",), "equilibrium shape from the energies of all planes"),
 }
 
 DEFAULT: Final = ("parity", "bulk", "elastic", "phonon", "surface")

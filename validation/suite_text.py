@@ -29,7 +29,15 @@ def suite_to_mapping(config: SuiteConfig) -> tuple[dict[str, Any], Path]:
         for material in config.materials
     ]
     suite["properties"] = _settings(config.properties)
-    for name in ("geometry", "strict", "level_of_theory", "time_limit", "compare"):
+    suite["thresholds"] = [dataclasses.asdict(limit) for limit in config.thresholds]
+    for name in (
+        "geometry",
+        "compare",
+        "strict",
+        "level_of_theory",
+        "time_limit",
+        "compare",
+    ):
         suite[name] = getattr(config, name)
     for name in ("references", "elements"):
         suite[name] = list(getattr(config, name))

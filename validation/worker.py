@@ -48,12 +48,13 @@ def _end_with_parent(parent: int) -> None:
 
 
 def main() -> None:
-    """Answer jobs until standard input ends."""
+    """Say that everything is loaded, then answer jobs until standard input ends."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     console.mute()
     bench = Bench()
+    send(answers, "ready")
     try:
         while isinstance(job := receive(sys.stdin.buffer), Job):
             send(answers, execute(job, bench))

@@ -36,9 +36,9 @@ class WorkerProcess:
 
     def run(self, job: Job) -> Outcome:
         """Return the outcome of a job; that of a killed or dead child says so."""
-        begin = time.monotonic()
         process = self._started()
         stdin, stdout = _pipes(process)
+        begin = time.monotonic()
         try:
             send(stdin, job)
         except BrokenPipeError:
@@ -82,19 +82,20 @@ class WorkerProcess:
                     # A group of its own: LAMMPS, which it starts, dies with it.
                     start_new_session=True,
                 )
+            # A task's time begins when the child has loaded what it needs.
+            receive(_pipes(self._process)[1])
         return self._process
 
     def close(self) -> None:
         """Let the child end by itself, or kill it if it does not."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
         stdin, _ = _pipes(self._process)
         with contextlib.suppress(BrokenPipeError):
             stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
     def kill(self) -> None:
         """End the child and whatever it started, at once."""
