@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
+from lamplighter.errors import DataError, explain
 from lamplighter.validation.engines.base import Engine
 from lamplighter.validation.properties.crystal import conventional, space_group_symbol
-from lamplighter.validation.refs.force_sets import to_ase, to_phonopy
+from lamplighter.validation.refs.force_sets import Displaced, to_ase, to_phonopy
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -48,7 +50,11 @@ class ForceConstants:
 
 
 def force_constants(
-    unit: Atoms, supercell_matrix: IntArray, engine: Engine, displacement: float
+    unit: Atoms,
+    supercell_matrix: IntArray,
+    engine: Engine,
+    displacement: float,
+    dataset: Sequence[Displaced] | None = None,
 ) -> ForceConstants:
     """Return force constants from displaced supercells of a relaxed cell.
 
@@ -61,11 +67,16 @@ def force_constants(
         supercell_matrix: [3, 3], phonopy's convention.
         engine: what computes.
         displacement: Å.
+        dataset: which atom to move and how far, in place of what the symmetry of the
+            crystal asks for; the vectors are scaled to the length `displacement`.
     """
     phonons = Phonopy(
         to_phonopy(unit), supercell_matrix, primitive_matrix=centring(unit), log_level=0
     )
-    phonons.generate_displacements(distance=displacement)
+    if dataset is None:
+        phonons.generate_displacements(distance=displacement)
+    else:
+        phonons.dataset = _as_dataset(dataset, phonons, displacement)
     displaced = [
         to_ase(cell) for cell in phonons.supercells_with_displacements or () if cell
     ]
@@ -88,6 +99,35 @@ def force_constants(
         noise=noise,
         n_displaced=len(displaced),
     )
+
+
+def _as_dataset(
+    moves: Sequence[Displaced], phonons: Phonopy, displacement: float
+) -> Any:
+    """Return phonopy's data set for displacements of single atoms.
+
+    Raises:
+        DataError: an atom is not in the supercell.
+    """
+    n_atoms = len(phonons.supercell)
+    if not all(0 <= move.atom < n_atoms for move in moves):
+        raise DataError(
+            explain(
+                "a displaced atom is not in the supercell",
+                got=f"atoms {[move.atom for move in moves]}",
+                wanted=f"0 to {n_atoms - 1}",
+                fix="use the supercell that the displacements were made for",
+            )
+        )
+    first_atoms = [
+        {
+            "number": move.atom,
+            "displacement": np.asarray(move.vector)
+            * (displacement / float(np.linalg.norm(move.vector))),
+        }
+        for move in moves
+    ]
+    return {"natom": n_atoms, "first_atoms": first_atoms}
 
 
 def acoustic_at_gamma(phonons: Phonopy) -> FloatArray:

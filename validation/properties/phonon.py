@@ -11,13 +11,13 @@ Jpn. 92, 012001 (2023).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from phonopy import Phonopy
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
@@ -37,9 +37,16 @@ from lamplighter.validation.properties.force_constants import (
     diagonal_supercell,
     force_constants,
 )
+from lamplighter.validation.properties.phonon_arrays import (
+    band_arrays,
+    beside_reference,
+    spectrum_arrays,
+)
 from lamplighter.validation.properties.phonon_settings import PhononSettings
+from lamplighter.validation.properties.stability import Stability, judge_stability
 from lamplighter.validation.refs.force_sets import (
     FORCE_SETS,
+    Displaced,
     ForceSet,
     force_set,
     to_ase,
@@ -69,9 +76,14 @@ def run(
     Frequencies are in THz, sorted at each wave vector, imaginary ones negative, and
     named only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest
     at X. ``frequency_Gamma_TO`` is the lowest optical mode of two atoms without the
-    non-analytical term. Arrays: ``distances``, ``ticks``, ``labels``, ``breaks``,
-    ``frequencies`` [n_q, n_branches] and, with a DFT force set,
-    ``reference_frequencies`` at the same wave vectors; ``dos_frequencies``, ``dos``.
+    non-analytical term. With a DFT force set ``frequency_difference_mean`` is the mean
+    absolute difference to it over all wave vectors that fit the supercell.
+
+    Arrays: ``distances``, ``ticks``, ``labels``, ``breaks``, ``frequencies`` and
+    ``group_velocities`` (m/s) [n_q, n_branches] and, with a DFT force set,
+    ``reference_frequencies`` at the same wave vectors; ``dos_frequencies``, ``dos`` and
+    ``dos_of_elements``; ``temperatures``, ``free_energy``, ``entropy``,
+    ``heat_capacity`` per atom; ``stability``, the verdict on imaginary modes.
 
     Args:
         structure: a crystal, any cell; its formula names the material.
@@ -94,7 +106,10 @@ def run(
             method=asdict(settings),
             checks=relaxed.checks,
         )
-    first = force_constants(relaxed.atoms, supercell, engine, settings.displacement)
+    dataset = _dataset(settings, reference)
+    first = force_constants(
+        relaxed.atoms, supercell, engine, settings.displacement, dataset
+    )
     second = None
     if settings.check_displacement is not None:
         second = force_constants(
@@ -108,14 +123,13 @@ def run(
         first=first,
         second=second,
     )
-    values, arrays = _analyse(work)
-    lowest = values["frequency_lowest"].value
+    values, arrays, stability = _analyse(work)
     return PropertyResult.conclude(
         "phonon",
         material_name(structure),
         engine.info,
         method=_method(work),
-        checks=[*relaxed.checks, *_checks(first, lowest, settings)],
+        checks=[*relaxed.checks, *_checks(first, stability, settings)],
         values=values,
         arrays=arrays,
     )
@@ -168,7 +182,31 @@ def _cell_and_supercell(
     return unit, diagonal_supercell(unit, length)
 
 
-def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any]]:
+def _dataset(
+    settings: PhononSettings, reference: ForceSet | None
+) -> list[Displaced] | None:
+    """Return the reference's displacements if they are to be taken over.
+
+    Raises:
+        ConfigError: they are asked for and there is no reference, or another supercell.
+    """
+    if settings.dataset == "own":
+        return None
+    if reference is None or settings.supercell is not None:
+        raise ConfigError(
+            explain(
+                "the displacements of a DFT force set are asked for",
+                got="no force set of this crystal"
+                if reference is None
+                else f"supercell {settings.supercell}",
+                wanted="a material with a force set, and the force set's supercell",
+                fix="set dataset to 'own', or leave supercell out",
+            )
+        )
+    return reference.displacements()
+
+
+def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any], Stability]:
     settings, phonons = work.settings, work.first.phonons
     path = analysis.default_path(phonons)
     corners = analysis.corner_frequencies(phonons, path)
@@ -181,38 +219,21 @@ def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any]]:
         longitudinal = analysis.longitudinal_optical(phonons, born)
         values["frequency_Gamma_LO"] = Quantity(value=longitudinal, unit="THz")
     with analysis.with_charges(phonons, born):
-        spectrum = _spectrum(phonons, settings)
-        arrays = _band_arrays(phonons, path, settings.n_points)
-    lowest = min(spectrum.lowest, *(_lowest(name, f) for name, f in corners.items()))
+        spectrum, arrays = spectrum_arrays(phonons, settings)
+        arrays |= band_arrays(phonons, path, settings.n_points)
+    stability = judge_stability(
+        phonons, spectrum.lowest, limit=settings.imaginary, noise=work.first.noise
+    )
+    lowest = min(stability.lowest_exact, stability.lowest_mesh)
     values["frequency_lowest"] = Quantity(
         value=lowest, unit="THz", error=work.first.noise
     )
     values |= _spectrum_values(spectrum, settings)
-    arrays |= {
-        "dos_frequencies": spectrum.frequencies,
-        "dos": spectrum.density,
-        "corners": corners,
-    }
+    arrays |= {"corners": corners, "stability": dataclasses.asdict(stability)}
     if work.reference is not None:
-        arrays |= _reference_arrays(work.reference, path, born, settings)
-    return values, arrays
-
-
-def _spectrum(phonons: Phonopy, settings: PhononSettings) -> analysis.Spectrum:
-    return analysis.run_spectrum(
-        phonons,
-        mesh=settings.mesh,
-        temperature=settings.temperature,
-        imaginary_below=-settings.imaginary,
-    )
-
-
-def _lowest(label: str, frequencies: FloatArray) -> float:
-    """Return the lowest frequency at a corner; at Γ without the acoustic modes."""
-    if label != analysis.GAMMA:
-        return float(frequencies.min())
-    optical = sorted(frequencies, key=abs)[N_ACOUSTIC:]
-    return float(min(optical, default=np.inf))
+        more, beside = beside_reference(phonons, work.reference, path, born, settings)
+        values, arrays = values | more, arrays | beside
+    return values, arrays, stability
 
 
 def _corner_values(
@@ -246,51 +267,9 @@ def _spectrum_values(
     }
 
 
-def _band_arrays(
-    phonons: Phonopy, path: analysis.BandPath, n_points: int
-) -> dict[str, Any]:
-    found = analysis.run_bands(phonons, path, n_points=n_points)
-    return {
-        "distances": found.distances,
-        "ticks": list(found.ticks),
-        "labels": list(found.labels),
-        "breaks": list(found.breaks),
-        "qpoints": found.qpoints,
-        "frequencies": found.frequencies,
-    }
-
-
-def _reference_arrays(
-    reference: ForceSet,
-    path: analysis.BandPath,
-    born: Mapping[str, Any] | None,
-    settings: PhononSettings,
-) -> dict[str, Any]:
-    """Return the reference's bands at the model's wave vectors."""
-    phonons = reference.phonons()
-    corners = analysis.corner_frequencies(phonons, path)
-    with analysis.with_charges(phonons, born):
-        found = analysis.run_bands(phonons, path, n_points=settings.n_points)
-        spectrum = _spectrum(phonons, settings)
-    return {
-        "reference_label": str(reference.level),
-        "reference_frequencies": found.frequencies,
-        "reference_corners": corners,
-        "reference_dos_frequencies": spectrum.frequencies,
-        "reference_dos": spectrum.density,
-    }
-
-
 def _checks(
-    constants: ForceConstants, lowest: float, settings: PhononSettings
+    constants: ForceConstants, stability: Stability, settings: PhononSettings
 ) -> list[Check]:
-    limit = settings.imaginary
-    if lowest >= -limit:
-        verdict = "stable: no imaginary mode"
-    elif lowest < -max(limit, constants.noise):
-        verdict = "unstable: imaginary modes"
-    else:
-        verdict = "undecided: the lowest mode is within the noise of the forces"
     return [
         at_most(
             "residual force",
@@ -305,15 +284,7 @@ def _checks(
             "largest change over the largest force constant; the forces are noisy or "
             "the displacement is too large",
         ),
-        Check(
-            name="imaginary modes",
-            ok=lowest >= -limit,
-            value=lowest,
-            limit=-limit,
-            text=f"{verdict}; lowest frequency {lowest:.3f} THz, noise floor "
-            f"{constants.noise:.3f} THz",
-            hard=False,
-        ),
+        stability.check(),
     ]
 
 

@@ -21,12 +21,18 @@ class PhononSettings:
             the engine's cutoff is kept as well.
         reference: material of the DFT force set; ``auto`` uses the one of the structure
             if there is one, ``none`` uses none.
+        dataset: ``own``: the displacements that the symmetry of the crystal asks for;
+            ``reference``: those of the DFT force set, atom by atom, so that both sides
+            have the same finite-difference errors.
         nac: add the non-analytical term with the reference's Born charges: the
             longitudinal optical branch then is the model's forces with DFT's
             electrostatics.
         mesh: wave vectors along each reciprocal vector for the density of states.
         n_points: about how many wave vectors the band path gets.
-        temperature: of the thermal functions, K.
+        temperature: of the thermal functions that are values, K.
+        max_temperature: end of the thermal functions that are curves, K.
+        temperature_step: their spacing, K.
+        projected: also compute the density of states of each element.
         fmax: largest force of the relaxed crystal, eV/Å.
         max_residual_force: largest force on an atom before any displacement, eV/Å.
         imaginary: frequencies below minus this, THz, are imaginary modes.
@@ -39,10 +45,14 @@ class PhononSettings:
     supercell: tuple[int, int, int] | None = None
     min_length: float = 15.0
     reference: str = "auto"
+    dataset: str = "own"
     nac: bool = True
     mesh: int = 21
     n_points: int = 160
     temperature: float = 300.0
+    max_temperature: float = 1000.0
+    temperature_step: float = 50.0
+    projected: bool = True
     fmax: float = 1e-4
     max_residual_force: float = 5e-3
     imaginary: float = 0.05
@@ -52,8 +62,8 @@ class PhononSettings:
         """Refuse settings that give no phonons.
 
         Raises:
-            ConfigError: a distance, length or count that is not positive, or two equal
-                displacements.
+            ConfigError: a distance, length or count that is not positive, two equal
+                displacements, or an unknown data set.
         """
         second = self.check_displacement
         positive = {
@@ -64,12 +74,19 @@ class PhononSettings:
             "mesh": self.mesh,
             "n_points": self.n_points,
             "temperature": self.temperature,
+            "max_temperature": self.max_temperature,
+            "temperature_step": self.temperature_step,
             "fmax": self.fmax,
         }
         for name, value in positive.items():
             if not value > 0:
                 problem = f"{name} of the phonon settings must be positive"
                 raise ConfigError(explain(problem, got=value, wanted="> 0"))
+        if self.dataset not in {"own", "reference"}:
+            problem = "dataset of the phonon settings"
+            raise ConfigError(
+                explain(problem, got=self.dataset, wanted="own or reference")
+            )
         if second == self.displacement:
             problem = "check_displacement equals displacement"
             wanted = "another distance, or None"

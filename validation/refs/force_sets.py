@@ -40,6 +40,19 @@ _PBE = Level(kind="dft", functional="PBE", code="VASP")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Displaced:
+    """One displacement of a force set.
+
+    Attributes:
+        atom: index in the supercell.
+        vector: Å.
+    """
+
+    atom: int
+    vector: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForceSet:
     """Displacements and forces of one material from DFT.
 
@@ -83,6 +96,15 @@ class ForceSet:
             self.phonons().primitive, filename=str(self.path(self.born_file))
         )
         return born
+
+    def displacements(self) -> list[Displaced]:
+        """Return which atoms of the supercell were displaced, and how."""
+        dataset: Any = self.phonons().dataset
+        moves = []
+        for moved in dataset["first_atoms"]:
+            x, y, z = map(float, moved["displacement"])
+            moves.append(Displaced(atom=int(moved["number"]), vector=(x, y, z)))
+        return moves
 
     def path(self, name: str) -> Path:
         """Return where one of the files lies."""
