@@ -79,6 +79,13 @@ BUILT_IN: Final[dict[str, tuple[tuple[Kind, ...], str]]] = {
     "surface": (("crystal",), "surface energy from slabs of several thicknesses"),
     "surfaces": (("crystal",), "surface energies of all planes and terminations"),
     "wulff": (("crystal",), "equilibrium shape from the energies of all planes"),
+    "vacancy": (("crystal",), "vacancies of every kind of site, extrapolated in size"),
+    "locality": (("crystal",), "how far a move of one atom is felt"),
+    "extensivity": (("crystal", "molecule"), "whether energies add up"),
+    "dimers": (("model",), "curves of all pairs of elements: holes, jumps, minima"),
+    "s22": (("model",), "interaction energies of 22 pairs of molecules"),
+    "dbh24": (("model",), "barrier heights of 12 reactions, forward and back"),
+    "x23": (("model",), "lattice energies of 23 molecular crystals"),
 }
 
 DEFAULT: Final = ("parity", "bulk", "elastic", "phonon", "surface")
