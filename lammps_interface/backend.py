@@ -159,9 +159,8 @@ def _origin(content: bytes, header: BundleHeader) -> str:
 def _unfit(file: BundleHeader, wanted: BundleHeader) -> str:
     if file.conditions == wanted.conditions:
         return "its tables are of another release (lamplighter convert makes new ones)"
-    return (
-        f"its tables are for {_words(file.conditions)}; backend compiled makes others"
-    )
+    of = _words(file.conditions)
+    return f"its tables are for {of} (backend compiled makes others)"
 
 
 def _words(conditions: Mapping[str, float]) -> str:

@@ -18,6 +18,16 @@ TOLERANCES: Final[dict[str, dict[str, float]]] = {
 }
 """Largest differences per dtype: eV/atom, eV of an atom, eV/Å, GPa."""
 
+COMPILED_TOLERANCES: Final[dict[str, dict[str, float]]] = {
+    "float64": {"energy": 1e-7, "energies": 1e-7, "forces": 5e-6, "stress": 1e-3},
+    "float32": {"energy": 1e-4, "energies": 1e-4, "forces": 5e-4, "stress": 5e-2},
+}
+"""Those of a compiled potential from the independent evaluation, which has no tables.
+
+Times the size of a quantity where that exceeds 1; see `sizes`. From one rank it may
+differ as little as any other.
+"""
+
 UNITS: Final = {
     "energy": "eV/atom",
     "energies": "eV",
@@ -88,6 +98,18 @@ def differences(found: Numbers, wanted: Numbers, symbols: Sequence[str]) -> Diff
             where=f"{_atom(int(a), symbols)}, {_AXES[axis]}",
         ),
         "stress": Difference(value=float(stress[i, j]), where=f"{_AXES[i]}{_AXES[j]}"),
+    }
+
+
+def sizes(wanted: Numbers) -> dict[str, float]:
+    """Return the size of each quantity, at least 1; energies without a common part."""
+    spread = max(1.0, float(np.ptp(wanted.energies)) if len(wanted.energies) else 0.0)
+    stress = np.abs(wanted.virial).max() / wanted.volume * GPA_PER_EV_A3
+    return {
+        "energy": spread,
+        "energies": spread,
+        "forces": max(1.0, float(np.abs(wanted.forces).max(initial=0.0))),
+        "stress": max(1.0, float(stress)),
     }
 
 

@@ -98,7 +98,9 @@ class Certificate:
         settings: what was run.
         machine: where.
         versions: of the programs.
-        tolerances: largest differences allowed, by quantity.
+        tolerances: largest differences allowed, by quantity: from the independent
+            evaluation, times the size of a quantity above 1 where the compiled
+            potential ran; see `compare`.
         outcomes: one per case, number of ranks and layout.
         wall_s: seconds in all.
         date: UTC, ISO 8601.
@@ -124,8 +126,19 @@ class Certificate:
         lammps: Mapping[str, str],
         settings: Mapping[str, Any],
         wall_s: float,
+        tolerances: Mapping[str, float] | None = None,
     ) -> Certificate:
-        """Return the certificate of a file, obtained on this machine now."""
+        """Return the certificate of a file, obtained on this machine now.
+
+        Args:
+            header: of the file.
+            path: where it is.
+            outcomes: what was found.
+            lammps: command and version.
+            settings: what was run.
+            wall_s: seconds in all.
+            tolerances: those of the dtype if not given.
+        """
         return cls(
             model=_model(header, path),
             lammps=dict(lammps),
@@ -141,7 +154,7 @@ class Certificate:
                 "torch": str(torch.__version__),
                 "numpy": np.__version__,
             },
-            tolerances=dict(TOLERANCES[header.dtype]),
+            tolerances=dict(tolerances or TOLERANCES[header.dtype]),
             outcomes=tuple(outcomes),
             wall_s=wall_s,
         )

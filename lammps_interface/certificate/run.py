@@ -22,10 +22,12 @@ from lamplighter.lammps_interface.certificate.cases import (
     structure_cases,
 )
 from lamplighter.lammps_interface.certificate.compare import (
+    COMPILED_TOLERANCES,
     TOLERANCES,
     Numbers,
     differences,
     excess,
+    sizes,
 )
 from lamplighter.lammps_interface.certificate.generate import generated_cases
 from lamplighter.lammps_interface.certificate.job import Evaluated, Job, NotRunError
@@ -33,6 +35,7 @@ from lamplighter.lammps_interface.certificate.reference import Reference
 from lamplighter.lammps_interface.certificate.report import Certificate, Outcome, Status
 from lamplighter.lammps_interface.certificate.script import Interaction, data_text
 from lamplighter.lammps_interface.doctor.target import find_target
+from lamplighter.lammps_interface.keywords import BACKENDS
 from lamplighter.lammps_interface.upstream import SURE
 
 Advance = Callable[[int, str], None]
@@ -58,6 +61,8 @@ class CertifyOptions:
         cases: names of the cases to run, all when left out.
         timeout_s: seconds that LAMMPS may take to start, and for each case.
         seed: of the displacements of atoms.
+        backend: ``reference`` or ``compiled``; None: what the file gives, compiled
+            where it has tables.
     """
 
     ranks: tuple[int, ...] = (1, 2, 3, 4)
@@ -68,6 +73,7 @@ class CertifyOptions:
     cases: tuple[str, ...] = ()
     timeout_s: float = 300.0
     seed: int = 0
+    backend: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what LAMMPS would not run."""
@@ -81,12 +87,21 @@ class CertifyOptions:
             )
         if self.flag not in (0, 1):
             raise ConfigError(explain("flag", got=self.flag, wanted="0 or 1"))
+        if self.backend not in (None, *BACKENDS):
+            wanted = " or ".join(BACKENDS)
+            raise ConfigError(explain("backend", got=self.backend, wanted=wanted))
         for name, value in (
             ("timeout_s", self.timeout_s),
             ("comm_cutoff", self.comm_cutoff),
         ):
             if value is not None and not value > 0.0:
                 raise ConfigError(explain(name, got=value, wanted="above 0"))
+
+    def is_compiled(self, header: BundleHeader) -> bool:
+        """Return whether tables take part; with flag 1 the reference evaluates."""
+        if self.backend is None:
+            return bool(header.compiled) and self.flag == 0
+        return self.backend == "compiled"
 
     def reach(self, header: BundleHeader) -> float | None:
         """Return the communication cutoff to ask for in Å, None for LAMMPS' own."""
@@ -179,6 +194,7 @@ def certify(what: Plan, advance: Advance | None = None) -> Certificate:
         dataclasses.replace(what.bundle.header, head=what.head),
         what.model,
         outcomes,
+        tolerances=work.tolerances,
         lammps=work.lammps,
         settings=work.settings,
         wall_s=time.perf_counter() - begin,
@@ -200,7 +216,11 @@ class _Work:
             flag=options.flag,
             head=what.head if len(header.heads) > 1 else "",
             comm_cutoff=options.reach(header),
+            backend=options.backend or "",
         )
+        self._compiled = options.is_compiled(header)
+        limits = COMPILED_TOLERANCES if self._compiled else TOLERANCES
+        self.tolerances = limits[header.dtype]
         # A molecule's ghosts end before this shell does, which is wide all the same.
         chosen_here = options.flag == 1 and options.comm_cutoff is None
         self._variables = {SURE: "1"} if chosen_here else {}
@@ -213,6 +233,7 @@ class _Work:
             "skin": SKIN,
             "seed": options.seed,
             "timeout_s": options.timeout_s,
+            "backend": "compiled" if self._compiled else "reference",
         }
         for k, case in enumerate(what.cases):
             (folder / f"{k}.data").write_text(data_text(case), encoding="ascii")
@@ -267,12 +288,11 @@ class _Work:
     def _judge(
         self, found: Evaluated, ranks: int, comm: Comm, case: Case, seconds: float
     ) -> Outcome:
-        header = self._what.bundle.header
-        tolerances = TOLERANCES[header.dtype]
+        tolerances = TOLERANCES[self._what.bundle.header.dtype]
         symbols = case.atoms.get_chemical_symbols()
         wanted = self._wanted_of(case, found)
         off = differences(found.numbers, wanted, symbols)
-        complaints = excess(off, tolerances, _REFERENCE)
+        complaints = excess(off, self._limits(wanted), _REFERENCE)
         from_one = None
         if ranks == 1 and comm == "brick":
             self._serial[case.name] = found.numbers
@@ -292,6 +312,13 @@ class _Work:
             message="; ".join(complaints),
             seconds=seconds,
         )
+
+    def _limits(self, wanted: Numbers) -> dict[str, float]:
+        """Return how far from the independent evaluation a case may be."""
+        if not self._compiled:
+            return self.tolerances
+        size = sizes(wanted)
+        return {name: one * size[name] for name, one in self.tolerances.items()}
 
     def _wanted_of(self, case: Case, found: Evaluated) -> Numbers:
         """Return the independent evaluation, of the last step where atoms moved."""

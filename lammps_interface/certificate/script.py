@@ -35,12 +35,14 @@ class Interaction:
         file: the ML-IAP file.
         flag: the FLAG of the pair_style command.
         head: the head to name; empty for a file that holds one.
+        backend: the one to name; empty for that of the file.
         comm_cutoff: how far ghosts are collected in Å; None leaves it to LAMMPS.
     """
 
     file: Path
     flag: int = 0
     head: str = ""
+    backend: str = ""
     comm_cutoff: float | None = None
 
 
@@ -158,6 +160,8 @@ def _pair_lines(case: Case, potential: Interaction) -> list[str]:
     style = f'mliap unified "{potential.file}" {potential.flag}'
     if potential.head:  # a LAMMPS with plain ML-IAP knows no keywords
         style += f" head {potential.head}"
+    if potential.backend:
+        style += f" backend {potential.backend}"
     if NOBODY not in case.types:
         return [f"pair_style {style}", f"pair_coeff * * {' '.join(case.types)}"]
     names = " ".join("NULL" if name == NOBODY else name for name in case.types)

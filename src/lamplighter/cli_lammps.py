@@ -27,6 +27,7 @@ def certify(
     cases: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     timeout: float = 300.0,
     seed: int = 0,
+    backend: str | None = None,
 ) -> int:
     """Show that ranks, and how they divide the box, do not change the numbers.
 
@@ -49,6 +50,9 @@ def certify(
         cases: Names of the cases to run, as the table shows them; all when left out.
         timeout: Seconds after which a case has failed.
         seed: Seed of the structures.
+        backend: What evaluates, reference or compiled; when left out, compiled where
+            the file has tables. Tables differ from the independent evaluation by more
+            than rounding does: the certificate says how much is allowed.
     """
     from lamplighter import lammps_commands
     from lamplighter.lammps_interface.certificate import CertifyOptions
@@ -62,6 +66,7 @@ def certify(
         cases=tuple(cases),
         timeout_s=timeout,
         seed=seed,
+        backend=backend,
     )
     return lammps_commands.certify(model, structure, options, json)
 

@@ -67,11 +67,20 @@ def make_potential(n_layers: int = 2) -> Potential:
 
 @dataclass(frozen=True)
 class TinyModel:
-    """The source model and its ML-IAP files."""
+    """The source model and its ML-IAP files.
+
+    Those without tables are compared to 1e-12 with ASE and with each other.
+    """
 
     path: Path
     float64: Path
     float32: Path
+    compiled64: Path
+    compiled32: Path
+
+    def compiled(self, dtype: str) -> Path:
+        """Return the file with tables."""
+        return {"float64": self.compiled64, "float32": self.compiled32}[dtype]
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +93,11 @@ def model(tmp_path_factory, potential) -> TinyModel:
     folder = tmp_path_factory.mktemp("tiny")
     path = folder / "tiny.safetensors"
     save_potential(potential, path, provenance={})
-    files = {
-        dtype: convert(path, "pbe", ["Mg", "O"], folder / f"{dtype}.pt", dtype)
-        for dtype in ("float64", "float32")
-    }
+    files = {}
+    for dtype in ("float64", "float32"):
+        for kind, tables in ((dtype, False), (f"compiled{dtype[5:]}", True)):
+            out = folder / f"{kind}.pt"
+            files[kind] = convert(path, "pbe", ["Mg", "O"], out, dtype, tables=tables)
     return TinyModel(path=path, **files)
 
 

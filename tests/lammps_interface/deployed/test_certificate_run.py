@@ -12,7 +12,10 @@ from ase.build import bulk
 from lamplighter import cli
 from lamplighter.errors import ConfigError
 from lamplighter.lammps_interface import certificate as room
-from lamplighter.lammps_interface.certificate.compare import TOLERANCES
+from lamplighter.lammps_interface.certificate.compare import (
+    COMPILED_TOLERANCES,
+    TOLERANCES,
+)
 from lamplighter.lammps_interface.convert import convert
 from lamplighter.resources import base_model
 
@@ -58,6 +61,28 @@ def test_one_head_of_several(model, tmp_path):
     found = room.certify(room.plan(file, None, options))
     assert found.verdict == "holds", found.bad
     assert found.model["head"] == "scan"
+    assert found.settings["backend"] == "compiled"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_compiled_potential_holds(in_dtype, dtype):
+    """A few cases here, all of them in the slow test below."""
+    cases = ("crystal", "one atom", "chain of 2")
+    options = room.CertifyOptions(ranks=(1, 2), cases=cases)
+    found = room.certify(room.plan(in_dtype(dtype, tables=True), None, options))
+    assert found.verdict == "holds", [(one.case, one.message) for one in found.bad]
+    assert found.settings["backend"] == "compiled"
+    assert found.tolerances == COMPILED_TOLERANCES[dtype]
+
+
+def test_the_reference_can_be_asked_for(model):
+    options = room.CertifyOptions(ranks=(1,), cases=("crystal",), backend="reference")
+    found = room.certify(room.plan(model.compiled64, None, options))
+    assert found.verdict == "holds", found.bad
+    assert found.settings["backend"] == "reference"
+    assert found.tolerances == TOLERANCES["float64"]
+    with pytest.raises(ConfigError, match="backend; got: fast"):
+        room.CertifyOptions(backend="fast")
 
 
 @pytest.fixture
@@ -118,13 +143,23 @@ def in_dtype(model, tmp_path):
     dense cases, and float32 rounds such numbers by more than the tolerances.
     """
 
-    def choose(dtype):
+    def choose(dtype, *, tables=False):
         if dtype == "float64":
-            return model.float64
+            return model.compiled64 if tables else model.float64
         out = tmp_path / "base.pt"
-        return convert(base_model(), "pbe", ["Mg", "O", "H", "C"], out, dtype)
+        elements = ["Mg", "O", "H", "C"]
+        return convert(base_model(), "pbe", elements, out, dtype, tables=tables)
 
     return choose
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_all_cases_of_the_compiled_potential_hold(in_dtype, dtype):
+    options = room.CertifyOptions(ranks=(1, 2))
+    found = room.certify(room.plan(in_dtype(dtype, tables=True), None, options))
+    assert found.verdict == "holds", [(one.case, one.message) for one in found.bad]
+    assert found.coverage["cases"] >= 20
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def members(potential, tmp_path_factory):
 @pytest.fixture(scope="module")
 def committee(members):
     out = members[0].with_name("committee.pt")
-    return convert(members, "pbe", ["Mg", "O"], out)
+    return convert(members, "pbe", ["Mg", "O"], out, tables=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +88,16 @@ def test_the_header_names_the_members(members, committee):
 
 
 def test_one_member_is_a_plain_file(members, tmp_path):
-    plain = convert(members[0], "pbe", ["Mg", "O"], tmp_path / "plain.pt")
-    one = convert(members[:1], "pbe", ["Mg", "O"], tmp_path / "one.pt")
+    plain = convert(members[0], "pbe", ["Mg", "O"], tmp_path / "plain.pt", tables=False)
+    one = convert(members[:1], "pbe", ["Mg", "O"], tmp_path / "one.pt", tables=False)
     assert one.read_bytes() == plain.read_bytes()
     assert "uncertainty" not in bundle.load_model(plain).outputs
 
 
 def test_members_that_agree_have_no_uncertainty(members, structures, tmp_path):
-    file = convert([members[0]] * 3, "pbe", ["Mg", "O"], tmp_path / "same.pt")
+    file = convert(
+        [members[0]] * 3, "pbe", ["Mg", "O"], tmp_path / "same.pt", tables=False
+    )
     rank = CountingRank(structures["rattled"], "uncertainty")
     bundle.load_model(file).compute_forces(rank)
     assert np.abs(rank.forces()).max() > 0.1
@@ -260,7 +262,7 @@ def test_heat_flux_parity_and_null_types(members, committee, structures, ase, tm
     files = [committee]
     for path in members:
         out = tmp_path / f"{path.stem}.pt"
-        files.append(convert(path, "pbe", ["Mg", "O"], out))
+        files.append(convert(path, "pbe", ["Mg", "O"], out, tables=False))
     text = "".join(START + MANY_BODY.format(file=file) for file in files)
     text += START + WITH_NULL.format(file=committee) + ASK + "\nrun 0 post no\n"
     (tmp_path / "in.lammps").write_text(text)

@@ -28,7 +28,8 @@ def test_one_and_two_ranks_equal_ase(
     path = tmp_path / "model.safetensors"
     save_potential(import_mace(checkpoint(name)).potential, path)
     head = load_potential(path).config.heads[-1].name
-    file = convert(path, head, ["O", "Mg"], tmp_path / "m.pt", conditions=conditions)
+    out = tmp_path / "m.pt"
+    file = convert(path, head, ["O", "Mg"], out, conditions=conditions, tables=False)
     chosen = {k: structures[k] for k in ("tilted", "slab", "far pair", "isolated O")}
     one, two = lammps(chosen, file), lammps(chosen, file, ranks=2)
     largest = 0.0

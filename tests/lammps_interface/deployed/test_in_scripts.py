@@ -29,7 +29,7 @@ COEFF = "pair_coeff * * Mg O\n"
 @pytest.fixture(scope="module")
 def two_heads(model, tmp_path_factory):
     out = tmp_path_factory.mktemp("heads") / "two.pt"
-    return convert(model.path, ["pbe", "scan"], ["Mg", "O"], out)
+    return convert(model.path, ["pbe", "scan"], ["Mg", "O"], out, tables=False)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_charge_and_spin_are_chosen_at_run_time(tmp_path, structures, checkpoint
     potential = import_mace(checkpoint("embedding-readout")).potential
     save_potential(potential, path)
     head = potential.config.heads[-1].name
-    file = convert(path, head, ["O", "Mg"], tmp_path / "m.pt")
+    file = convert(path, head, ["O", "Mg"], tmp_path / "m.pt", tables=False)
     atoms = structures["tilted"].copy()
     for values in (
         {},
@@ -284,7 +284,9 @@ def test_a_restart_file_brings_its_model(run, model, ranks):
 def test_a_restart_refuses_another_model(run, model, tmp_path):
     here = shutil.copy(model.float64, tmp_path / "here.pt")
     run(START + RESTART.format(file="here.pt"))
-    other = convert(model.path, "scan", ["Mg", "O"], tmp_path / "other.pt")
+    other = convert(
+        model.path, "scan", ["Mg", "O"], tmp_path / "other.pt", tables=False
+    )
     start = "read_restart a.restart\n"
     new = f"pair_style mliap unified {other} 0\n" + COEFF + AGAIN
     refused = run(start + new, check=False)

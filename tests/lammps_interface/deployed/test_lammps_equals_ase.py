@@ -122,7 +122,7 @@ def test_float32(lammps, model, structures, in_lammps):
 
 
 def test_the_other_head(lammps, model, structures, tmp_path):
-    file = convert(model.path, "scan", ["O", "Mg"], tmp_path / "scan.pt")
+    file = convert(model.path, "scan", ["O", "Mg"], tmp_path / "scan.pt", tables=False)
     chosen = {label: structures[label] for label in ("tilted", "isolated Mg")}
     calculator = lamplighter.Calculator(model.path, head="scan", dtype="float64")
     for label, found in lammps(chosen, file).items():
@@ -135,7 +135,8 @@ def test_the_other_head(lammps, model, structures, tmp_path):
 def test_one_and_three_layers(lammps, structures, tmp_path, make_model):
     for n_layers in (1, 3):
         path = make_model(tmp_path, n_layers)
-        file = convert(path, "pbe", ["Mg", "O"], tmp_path / f"{n_layers}.pt")
+        out = tmp_path / f"{n_layers}.pt"
+        file = convert(path, "pbe", ["Mg", "O"], out, tables=False)
         chosen = {label: structures[label] for label in ("tilted back", "slab")}
         calculator = lamplighter.Calculator(path, head="pbe", dtype="float64")
         for label, found in lammps(chosen, file).items():

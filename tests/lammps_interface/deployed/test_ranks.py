@@ -51,7 +51,7 @@ def test_four_ranks_equal_one(lammps, model, crowd, serial):
 
 def test_three_layers_on_two_ranks(lammps, crowd, tmp_path, make_model):
     path = make_model(tmp_path, 3)
-    file = convert(path, "pbe", ["Mg", "O"], tmp_path / "three.pt")
+    file = convert(path, "pbe", ["Mg", "O"], tmp_path / "three.pt", tables=False)
     chosen = {label: crowd[label] for label in ("slab", "corner", "far pair")}
     compare(lammps(chosen, file, ranks=2), lammps(chosen, file))
 
