@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from lamplighter import cli_suite
+from lamplighter.cli_parity import parity
 from lamplighter.cli_refs import refs
-from lamplighter.cli_types import Dtype, Json
+from lamplighter.cli_types import Dtype
 
 validate = App(
     name="validate",
@@ -19,28 +20,7 @@ validate.command(refs)
 cli_suite.register(validate)
 
 
-@validate.command
-def parity(
-    model: Path,
-    structures: list[Path],
-    /,
-    *,
-    head: str | None = None,
-    ranks: int = 1,
-    as_json: Json = False,
-) -> int:
-    """Energies, forces and stresses in LAMMPS against those in ASE.
-
-    Args:
-        model: A potential (safetensors).
-        structures: Files with structures, in any format that ASE reads.
-        head: The head to use; may be left out when there is only one.
-        ranks: MPI ranks of LAMMPS.
-        as_json: Write JSON instead of a table.
-    """
-    from lamplighter import commands
-
-    return commands.parity(model, structures, head, ranks=ranks, as_json=as_json)
+validate.command(parity)
 
 
 @validate.command(name="model")

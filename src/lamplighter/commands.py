@@ -7,18 +7,14 @@ used: `inspect` of a file does not wait for phonopy.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamplighter.console import info, progress, table
-from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import atomic_path
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from lamplighter.train import TrainResult
 
 DONE = 0
@@ -126,54 +122,6 @@ def demo(output: Path) -> int:
     from lamplighter.demo import run_demo
 
     return run_demo(output)
-
-
-def parity(
-    model: Path,
-    structures: Sequence[Path],
-    head: str | None,
-    *,
-    ranks: int,
-    as_json: bool,
-) -> int:
-    """Compare LAMMPS with ASE on structures from files."""
-    from lamplighter.validation.open_engines import engines, read_card
-    from lamplighter.validation.properties import parity as comparison
-    from lamplighter.validation.show import show_results
-    from lamplighter.validation.suite import EngineSpec, ModelSpec, SuiteConfig
-
-    atoms = _read_structures(structures)
-    elements = sorted({s for one in atoms.values() for s in one.get_chemical_symbols()})
-    card = read_card(ModelSpec(file=model, head=_head_name(model, head)))
-    suite = SuiteConfig(
-        model=ModelSpec(file=model, head=card.head),
-        engines=(EngineSpec(kind="ase"), EngineSpec(kind="lammps", ranks=ranks)),
-    )
-    with (
-        tempfile.TemporaryDirectory(prefix="lamplighter-") as folder,
-        engines(suite, card, elements, Path(folder)) as (ase, lammps),
-    ):
-        result = comparison.run(atoms, ase, lammps)
-    return DONE if show_results([result], as_json=as_json) else CHECK_FAILED
-
-
-def _read_structures(files: Sequence[Path]) -> dict[str, Atoms]:
-    from ase.io import read
-
-    found: dict[str, Atoms] = {}
-    for file in files:
-        try:
-            frames = read(file, index=":")
-        except (OSError, ValueError, KeyError, IndexError) as error:
-            raise DataError(
-                explain(
-                    f"cannot read {file}", got=error, wanted="a file that ASE reads"
-                )
-            ) from error
-        found |= {f"{file.name}#{k}": frame for k, frame in enumerate(frames)}
-    if not found:
-        raise ConfigError(explain("no structures", wanted="one file or more"))
-    return found
 
 
 def check_model(

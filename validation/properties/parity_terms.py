@@ -124,7 +124,7 @@ def _strain_error(
     cells = [strained(atoms, s * step * shape) for s in _STEPS]
     numeric = _derivative(cells, engine, step) / atoms.get_volume()
     exact = float(np.sum(result.stress * shape))
-    return abs(numeric - exact) * GPA_PER_EV_A3
+    return float(abs(numeric - exact) * GPA_PER_EV_A3)
 
 
 _SHORTER = 0.1
