@@ -30,7 +30,10 @@ K_LENGTH = 11.0
 K_LENGTH_METAL = 30.0
 """Å: a direction with lattice-plane distance L gets ceil(length / L) k points."""
 
-METALS = ("mg_hcp_eos", "mg_hcp_rattle", "mg_fcc", "mg_bcc")
+METALS = (
+    *("mg_hcp_eos", "mg_hcp_rattle", "mg_fcc", "mg_bcc"),
+    *("reference_mg", "reference_mg_gamma", "reference_mg_shear"),
+)
 LOW_DENSITY = 1e-6
 """e/Bohr^3: r2SCAN of boxed atoms and molecules is zeroed below this density."""
 
@@ -45,8 +48,12 @@ def k_mesh(atoms: Atoms) -> tuple[int, int, int]:
     """The Gamma-centred mesh n_i = ceil(length / L_i) of a structure.
 
     L_i is the distance of the lattice planes; a slab has one point along its normal, a
-    box has the Gamma point only.
+    box has the Gamma point only. A structure with `kpts` names its mesh itself: cells
+    of one fit must not differ in it.
     """
+    if "kpts" in atoms.info:
+        first, second, third = map(int, atoms.info["kpts"].split("x"))
+        return (first, second, third)
     if atoms.info["box"]:
         return (1, 1, 1)
     metal = atoms.info["config_type"] in METALS

@@ -1,0 +1,433 @@
+"""Reference values of magnesium, brucite, ice and water from the labelled frames.
+
+python check_references.py [FOLDER]
+
+FOLDER holds `reference_pbe`, `reference_wb97mv` and `crystal_pbe` (plain or gzipped).
+These are the values that a potential finds which fits the data set perfectly: the same
+code, functional, cutoff, k mesh. The error of a fitted value is that of a jackknife.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+from ase.units import GPa, fs, kJ, mol
+from catalogue import PUBLISHED
+from labelled_frames import read_frames, stress_matrix
+from make_reference_structures import (
+    BOX,
+    BRUCITE,
+    BRUCITE_STEPS,
+    ICE,
+    ICE_STEPS,
+    MAGNESIUM,
+    MAGNESIUM_STEPS,
+    SHEAR,
+    SHIFT_HYDROXIDE,
+    SHIFT_METAL,
+    WATER,
+    WATER_STEPS,
+    brucite,
+    ice,
+    magnesium,
+    water,
+)
+from reference_fit import (
+    Family,
+    NoReferenceError,
+    Surface,
+    fit_surface,
+    relaxed_curvature,
+)
+
+log = logging.getLogger(__name__)
+
+Frames = Sequence[Atoms]
+
+MASS = {s: atomic_masses[atomic_numbers[s]] for s in ("H", "O", "Mg")}
+MESH = {"mg_hcp_eos": "11x11x6", "brucite_eos": "5x5x3", "ice_eos": "4x4x4"}
+"""Frames of `crystal_pbe` that join a fit: near enough, and of the same k mesh."""
+
+NEAR = 1.5
+"""In steps of the design: what lies farther does not join a fit."""
+
+FAMILIES = {
+    "reference_water": Family(
+        build=lambda across, along: water(across, along, BOX),
+        measure=lambda a: a.positions[1, 1:] - a.positions[0, 1:],
+        centre=WATER,
+        steps=WATER_STEPS,
+        n_cell=0,
+    ),
+    "reference_mg": Family(
+        build=magnesium,
+        measure=lambda a: (a.cell[0, 0], a.cell[2, 2]),
+        centre=MAGNESIUM,
+        steps=MAGNESIUM_STEPS,
+        n_cell=2,
+    ),
+    "reference_brucite": Family(
+        build=brucite,
+        measure=lambda a: (
+            *(a.cell[0, 0], a.cell[2, 2], a.positions[1, 2]),
+            a.positions[3, 2] - a.positions[1, 2],
+        ),
+        centre=BRUCITE,
+        steps=BRUCITE_STEPS,
+        n_cell=2,
+    ),
+    "reference_ice": Family(
+        build=ice,
+        measure=lambda a: (
+            *(2 * a.cell[1, 0], 2 * a.cell[0, 1]),
+            *(a.positions[2, :2] - a.positions[0, :2]),
+        ),
+        centre=ICE,
+        steps=ICE_STEPS,
+        n_cell=2,
+    ),
+}
+OLD = {
+    "reference_mg": "mg_hcp_eos",
+    "reference_brucite": "brucite_eos",
+    "reference_ice": "ice_eos",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A value with its unit.
+
+    Attributes:
+        value: In `unit`.
+        unit: As in the reference records.
+        error: One standard error of the fit; None where nothing tells.
+    """
+
+    value: float
+    unit: str
+    error: float | None = None
+
+
+def of_kind(frames: Frames, kind: str) -> list[Atoms]:
+    """The frames of a configuration type."""
+    return [frame for frame in frames if frame.info["config_type"] == kind]
+
+
+def members(frames: Frames, kind: str) -> list[Atoms]:
+    """The frames of a fit: the reference cells and near ones of the data set."""
+    family, old = FAMILIES[kind], OLD.get(kind, "")
+    return of_kind(frames, kind) + [
+        frame
+        for frame in of_kind(frames, old)
+        if frame.info["kpts"] == MESH[old]
+        and np.all(
+            np.abs(np.subtract(family.measure(frame), family.centre))
+            <= NEAR * np.array(family.steps)
+        )
+    ]
+
+
+def jackknife(
+    frames: Frames, family: Family, values: Callable[[Surface], Mapping[str, float]]
+) -> dict[str, tuple[float, float]]:
+    """Values of a fit and their errors, from fits that leave one frame out.
+
+    Raises:
+        NoReferenceError: The frames are too few, or they have no minimum between them.
+    """
+    wanted = 2 * len(family.centre) + 1
+    if len(frames) < wanted:
+        message = f"{len(frames)} frames, wanted {wanted} or more"
+        raise NoReferenceError(message)
+    whole = values(fit_surface(frames, family))
+    parts = [
+        values(fit_surface([*frames[:i], *frames[i + 1 :]], family))
+        for i in range(len(frames))
+    ]
+    n = len(frames)
+    spread = {
+        name: float(np.std([part[name] for part in parts])) * (n - 1) ** 0.5
+        for name in whole
+    }
+    return {name: (value, spread[name]) for name, value in whole.items()}
+
+
+def cell_values(surface: Surface) -> dict[str, float]:
+    """Edges (Å), volume (Å^3), energy (eV) and bulk modulus (GPa) of the relaxed cell.
+
+    The bulk modulus is that of a crystal that keeps its shape and its ions relaxed.
+    """
+    family, place = surface.family, surface.minimum()
+    found = surface.coordinates(place)
+    volume = family.build(*found).get_volume()
+    first, second = found[:2]
+    # Hexagonal: the volume goes with a^2 c; ice: with along * across^2.
+    growth = (1, 2) if family.build is ice else (2, 1)
+    stretch = np.divide(growth, found[:2])
+    soft = stretch @ np.linalg.solve(relaxed_curvature(surface, place), stretch)
+    return {
+        "first": float(first),
+        "second": float(second),
+        "volume": volume,
+        "energy": surface.energy(place),
+        "bulk_modulus": float(1 / (volume * soft)) / GPa,
+        "pulay": surface.pulay / GPa,
+    }
+
+
+def hexagonal_values(surface: Surface) -> dict[str, float]:
+    """The above and C33, C13 and C11 + C12 (GPa) with relaxed ions."""
+    values = cell_values(surface)
+    a, c = values["first"], values["second"]
+    h = relaxed_curvature(surface, surface.minimum()) / values["volume"] / GPa
+    return values | {
+        "C33": float(c * c * h[1, 1]),
+        "C13": float(a * c * h[0, 1] / 2),
+        "C11+C12": float(a * a * h[0, 0] / 2),
+    }
+
+
+def hydroxide_values(surface: Surface) -> dict[str, float]:
+    """The above, the bond (Å) and the symmetric modes at Gamma (THz)."""
+    place = surface.minimum()
+    height, bond = surface.coordinates(place)[2:]
+    width = np.array(surface.family.steps[2:])
+    force_constants = surface.hessian(place)[2:, 2:] / np.outer(width, width)
+    # Two layers move against each other: O by h, H by h + d.
+    masses = 2 * np.array([[MASS["O"] + MASS["H"], MASS["H"]], [MASS["H"], MASS["H"]]])
+    low, high = frequencies(force_constants, masses)
+    return hexagonal_values(surface) | {
+        "height": float(height),
+        "bond": float(bond),
+        "A1g_1": low,
+        "A1g_2": high,
+    }
+
+
+def frequencies(force_constants: np.ndarray, masses: np.ndarray) -> list[float]:
+    """Frequencies (THz) of a force-constant (eV/Å^2) and a mass (amu) matrix."""
+    square = np.linalg.eigvals(np.linalg.solve(masses, force_constants)).real
+    omega = np.sign(square) * np.sqrt(np.abs(square))
+    return sorted((omega / (2 * np.pi) * fs * 1000).tolist())
+
+
+def water_values(frames: Frames) -> dict[str, tuple[float, float]]:
+    """Energy (eV), bond (Å) and angle (degrees) of the water molecule in its box."""
+
+    def values(surface: Surface) -> dict[str, float]:
+        place = surface.minimum()
+        across, along = surface.coordinates(place)
+        return {
+            "energy": surface.energy(place),
+            "bond": float(np.hypot(across, along)),
+            "angle": float(2 * np.degrees(np.arctan2(across, along))),
+        }
+
+    kind = "reference_water"
+    return jackknife(members(frames, kind), FAMILIES[kind], values)
+
+
+def brucite_stretch(frames: Frames) -> tuple[float, float]:
+    """The antisymmetric modes of brucite along c (A2u) at Gamma, THz: low, high.
+
+    Both O, or both H, are moved upwards; what Mg feels follows from translation.
+    """
+    pairs = {"H": [3, 4], "O": [1, 2]}
+    groups = [[0], pairs["O"], pairs["H"]]
+    matrix = np.zeros((3, 3))
+    for frame in of_kind(frames, "reference_brucite_gamma"):
+        lift = frame.positions[1, 2] + frame.positions[2, 2] - frame.cell[2, 2]
+        moved = 1 if abs(lift) > SHIFT_HYDROXIDE else 2
+        matrix[:, moved] = [
+            -frame.arrays["REF_forces"][group, 2].sum() / SHIFT_HYDROXIDE
+            for group in groups
+        ]
+    matrix[:, 0] = -matrix[:, 1] - matrix[:, 2]
+    masses = np.diag([MASS["Mg"], 2 * MASS["O"], 2 * MASS["H"]])
+    _, low, high = frequencies((matrix + matrix.T) / 2, masses)
+    return low, high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetalModes:
+    """What the cells of magnesium with broken symmetry say.
+
+    Attributes:
+        optical: Doubly degenerate optical mode at Gamma, THz.
+        c44: GPa; no ion is free to relax.
+        c66_clamped: GPa.
+        c66: GPa, ions relaxed.
+    """
+
+    optical: float
+    c44: float
+    c66_clamped: float
+    c66: float
+
+
+def metal_modes(frames: Frames) -> MetalModes:
+    """Shears and the optical mode of magnesium.
+
+    Raises:
+        NoReferenceError: A frame is missing.
+    """
+    shears = of_kind(frames, "reference_mg_shear")
+    moved = of_kind(frames, "reference_mg_gamma")
+    if len(shears) != 2 or len(moved) != 1:
+        message = "magnesium lacks its sheared or its displaced cells"
+        raise NoReferenceError(message)
+    spring = -moved[0].arrays["REF_forces"][1, 0] / SHIFT_METAL
+    out, inside = shears if abs(shears[0].cell[0, 1]) < 1e-9 else shears[::-1]
+    stress = stress_matrix(inside.info["REF_stress"])[0, 1]
+    pull = inside.arrays["REF_forces"][1, 0] / SHEAR
+    softer = pull**2 / (spring * inside.get_volume())
+    return MetalModes(
+        # Two equal masses against each other: the reduced mass is half of one.
+        optical=frequencies(np.array([[2 * spring]]), np.array([[MASS["Mg"]]]))[0],
+        c44=stress_matrix(out.info["REF_stress"])[1, 2] / SHEAR / GPa,
+        c66_clamped=stress / SHEAR / GPa,
+        c66=(stress / SHEAR - softer) / GPa,
+    )
+
+
+def _crystal(fit: Mapping[str, tuple[float, float]], n_atoms: int) -> dict[str, Found]:
+    """Edges, volume and bulk modulus as records have them."""
+    return {
+        "lattice_constant": Found(
+            value=fit["first"][0], error=fit["first"][1], unit="Å"
+        ),
+        "lattice_constant_c": Found(
+            value=fit["second"][0], error=fit["second"][1], unit="Å"
+        ),
+        "volume_per_atom": Found(
+            value=fit["volume"][0] / n_atoms,
+            error=fit["volume"][1] / n_atoms,
+            unit="Å^3",
+        ),
+        "bulk_modulus": Found(
+            value=fit["bulk_modulus"][0], error=fit["bulk_modulus"][1], unit="GPa"
+        ),
+    }
+
+
+def _fit(frames: Frames, kind: str, values) -> dict[str, tuple[float, float]]:  # noqa: ANN001 - as of jackknife
+    return jackknife(members(frames, kind), FAMILIES[kind], values)
+
+
+def magnesium_references(frames: Frames) -> dict[str, Found]:
+    """Hexagonal magnesium: cell, elastic constants, optical mode."""
+    fit = _fit(frames, "reference_mg", hexagonal_values)
+    found = _crystal(fit, 2)
+    for name in ("C33", "C13"):
+        found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
+    if not of_kind(frames, "reference_mg_shear"):
+        return found
+    modes = metal_modes(frames)
+    total, error = fit["C11+C12"]
+    numbers = {
+        "C11": total / 2 + modes.c66,
+        "C12": total / 2 - modes.c66,
+        "C11_clamped": total / 2 + modes.c66_clamped,
+        "C12_clamped": total / 2 - modes.c66_clamped,
+    }
+    found |= {
+        n: Found(value=v, error=error / 2, unit="GPa") for n, v in numbers.items()
+    }
+    found["C44"] = Found(value=modes.c44, unit="GPa")
+    found["frequency_Gamma_TO"] = Found(value=modes.optical, unit="THz")
+    return found
+
+
+def brucite_references(frames: Frames) -> dict[str, Found]:
+    """Brucite without dispersion: cell, stiffness along c, modes along c at Gamma."""
+    fit = _fit(frames, "reference_brucite", hydroxide_values)
+    found = _crystal(fit, 5)
+    for name in ("C33", "C13"):
+        found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
+    found["bond_length_OH"] = Found(
+        value=fit["bond"][0], error=fit["bond"][1], unit="Å"
+    )
+    for name in ("A1g_1", "A1g_2"):
+        value, error = fit[name]
+        found[f"frequency_Gamma_{name}"] = Found(value=value, error=error, unit="THz")
+    if of_kind(frames, "reference_brucite_gamma"):
+        modes = brucite_stretch(frames)
+        for index, value in enumerate(modes):
+            found[f"frequency_Gamma_A2u_{index + 1}"] = Found(value=value, unit="THz")
+    return found
+
+
+def ice_references(frames: Frames) -> dict[str, Found]:
+    """Ferroelectric cubic ice of the data set: cell, bulk modulus, lattice energy."""
+    fit = _fit(frames, "reference_ice", cell_values)
+    molecule, error = water_values(frames)["energy"]
+    found = _crystal(fit, 6)
+    along, across = found["lattice_constant"], found["lattice_constant_c"]
+    side = 2**-0.5  # the conventional tetragonal cell is turned by 45 degrees
+    found["lattice_constant_c"] = along
+    found["lattice_constant"] = Found(
+        value=across.value * side, error=(across.error or 0) * side, unit="Å"
+    )
+    unit = kJ / mol
+    found["lattice_energy"] = Found(
+        value=(fit["energy"][0] / 2 - molecule) / unit,
+        error=float(np.hypot(fit["energy"][1] / 2, error)) / unit,
+        unit="kJ/mol",
+    )
+    return found
+
+
+def water_references(frames: Frames) -> dict[str, Found]:
+    """The water molecule in the box of the data set."""
+    fit = water_values(frames)
+    return {
+        "bond_length": Found(value=fit["bond"][0], error=fit["bond"][1], unit="Å"),
+        "angle": Found(value=fit["angle"][0], error=fit["angle"][1], unit="°"),
+    }
+
+
+REFERENCES: dict[str, Callable[[Frames], dict[str, Found]]] = {
+    "Mg": magnesium_references,
+    "brucite": brucite_references,
+    "ice": ice_references,
+    "H2O": water_references,
+}
+"""Material -> its values from the frames."""
+
+
+def frames_in(folder: Path) -> list[Atoms]:
+    """The frames of the files that the references need."""
+    return [
+        frame
+        for name in ("reference_pbe", "reference_wb97mv", "crystal_pbe")
+        for ending in (".xyz", ".xyz.gz")
+        for frame in read_frames(folder / f"{name}{ending}")
+    ]
+
+
+def main() -> int:
+    """Report from the command line; 1 where a material lacks frames."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    frames = frames_in(Path(sys.argv[1]) if len(sys.argv) > 1 else PUBLISHED)
+    code = 0
+    for material, values in REFERENCES.items():
+        try:
+            found = values(frames)
+        except NoReferenceError as error:
+            log.error("%s: %s", material, error)  # noqa: TRY400 - no traceback needed
+            code = 1
+            continue
+        for name, value in found.items():
+            error = "" if value.error is None else f" +- {value.error:.4f}"
+            log.info("%s %s %.4f%s %s", material, name, value.value, error, value.unit)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
