@@ -9,13 +9,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import lamplighter
+from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties.base import Check, PropertyResult
-from lamplighter.validation.report.curves import figures
+from lamplighter.validation.report.curves import all_figures
 from lamplighter.validation.report.document import SCHEMA_VERSION, Document
-from lamplighter.validation.report.rows import property_tables, reference_rows
+from lamplighter.validation.report.rows import (
+    property_tables,
+    reference_rows,
+    threshold_rows,
+)
+from lamplighter.validation.report.view import RunView, view_of
 
 if TYPE_CHECKING:
     from lamplighter.validation.runner import SuiteResult
@@ -47,70 +54,94 @@ def suite_document(result: SuiteResult, *, title: str = "") -> Document:
         result: of ``run_suite``.
         title: heading of the page; by default the materials, the model and its head.
     """
-    card, config = result.card, result.config
-    names = [engine.name for engine in config.engines]
-    tables = property_tables(
-        result.results, result.comparisons, names, card.level_of_theory
-    )
-    materials = [material.name for material in config.materials]
+    return run_document(view_of(result), title=title)
+
+
+def run_document(view: RunView, *, title: str = "") -> Document:
+    """Return the report document of a run, ready for ``write_report``.
+
+    Args:
+        view: of ``view_of`` or ``read_run``.
+        title: heading of the page; by default the materials, the model and its head.
+    """
+    names = [engine.name for engine in view.engines]
+    tables = property_tables(view.results, view.comparisons, names, view.level)
+    plots, figures = _figures(view, tables)
     return {
         "format": "lamplighter-report",
         "schema_version": SCHEMA_VERSION,
-        "title": title or f"{', '.join(materials)} with {card.file.name}, {card.head}",
+        "title": title or _title(view),
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "verdict": verdict(result, tables),
-        "model": _model_card(result),
-        "engines": _engine_cards(result),
-        "parity": _parity(result.parity),
+        "verdict": verdict(view, tables),
+        "model": _model_card(view.card),
+        "engines": _engine_cards(view.engines),
+        "parity": _parity(view.parity),
         "properties": tables,
         "training": None,
         "notes": [],
         "checks": [
             _check(check, item)
-            for item in (*result.parity, *result.results)
+            for item in (*view.parity, *view.results)
             for check in item.checks
         ],
-        "plots": _figures(result, materials[0], tables),
+        "missing": list(view.missing),
+        "plots": plots,
+        "figures": figures,
         "stages": [
-            {"name": name, "seconds": seconds}
-            for name, seconds in result.seconds.items()
+            {"name": name, "seconds": seconds} for name, seconds in view.seconds.items()
         ],
         "provenance": {
-            "Versions": _versions(),
-            "Machine": _machine(),
-            "Settings": _settings(result),
+            "Versions": _run_versions(view.about) or _versions(),
+            "Machine": _run_machine(view.about) or _machine(),
+            "Settings": dict(view.settings),
         },
-        "references": reference_rows(result.comparisons),
+        "thresholds": threshold_rows(view.comparisons),
+        "references": reference_rows(view.comparisons),
+        "files": [{"task": task, "file": path} for task, path in view.files.items()],
     }
 
 
+def _title(view: RunView) -> str:
+    shown = ", ".join(view.materials[:4])
+    more = len(view.materials) - 4
+    shown += f" and {more} more" if more > 0 else ""
+    file, head = view.card.get("file"), view.card.get("head")
+    model = Path(str(file)).name if file else "the engines' own potential"
+    return f"{shown or 'Validation'} with {model}" + (f", {head}" if head else "")
+
+
 def _figures(
-    result: SuiteResult, material: str, tables: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return the figures of a material, with the reference of its surface energy."""
-    found = figures(result.results, material)
+    view: RunView, tables: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the figures of the basic properties of one material, and all others."""
+    numbers: dict[str, dict[str, tuple[float, str]]] = {}
     for table in tables:
+        known = numbers.setdefault(table["material"], {})
         for row in table["rows"]:
-            is_energy = row["quantity"].startswith("surface_energy_")
-            if is_energy and row["reference"] is not None and "surface" in found:
-                found["surface"]["reference"] = row["reference"]
-                functional = row["reference_text"].partition(",")[0]
-                found["surface"]["reference_label"] = f"{functional}, relaxed"
-    return found
+            if row["reference"] is not None and row["reference_text"]:
+                known[row["quantity"]] = (row["reference"], row["reference_text"])
+    first = next((table["material"] for table in tables), "")
+    plots, others = {}, []
+    for one in all_figures(view.results, numbers):
+        basic = one["kind"] == one["property"] and one["material"] == first
+        if basic and one["kind"] in {"bulk", "elastic", "phonon", "surface"}:
+            plots[one["kind"]] = one["data"]
+        else:
+            others.append(one)
+    return plots, others
 
 
-def verdict(result: SuiteResult, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def verdict(view: RunView, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the banner of the report: state, headline, one line for each family."""
     rows = [row for table in tables for row in table["rows"]]
     counts = Counter(row["verdict"] for row in rows)
     apart = sum(row["engine_verdict"] == "fail" for row in rows)
-    level = result.card.level_of_theory
     details = []
-    if result.parity:
-        structures = [r for one in result.parity for r in one.arrays["rows"]]
+    structures = [r for one in view.parity for r in one.arrays.get("rows", ())]
+    if structures:
         agree = sum(row["verdict"] == "pass" for row in structures)
         details.append(
-            f"Parity: ASE and LAMMPS agree on {agree} of {len(structures)} structures."
+            f"Parity: the engines agree on {agree} of {len(structures)} structures."
         )
     if apart:
         details.append(
@@ -118,28 +149,35 @@ def verdict(result: SuiteResult, tables: Sequence[Mapping[str, Any]]) -> dict[st
             "relaxations and fits explain."
         )
     details.append(
-        f"Physics against {level}: {counts['pass']} pass, {counts['near']} near, "
-        f"{counts['miss']} miss; {counts['info']} shown for information."
+        f"Physics against {view.level or 'references'}: {counts['pass']} pass, "
+        f"{counts['near']} near, {counts['miss']} miss; "
+        f"{counts['info']} shown for information."
     )
     if counts["invalid"]:
         details.append(
             f"{counts['invalid']} quantities are invalid: see the failed checks."
         )
+    if view.missing:
+        details.append(
+            f"{len(view.missing)} tasks have no result yet: the same command goes on."
+        )
     return {
-        "state": result.state,
-        "headline": _headline(result, counts),
+        "state": view.state,
+        "headline": _headline(view, counts),
         "details": details,
     }
 
 
-def _headline(result: SuiteResult, counts: Mapping[str, int]) -> str:
-    level = result.card.level_of_theory
+def _headline(view: RunView, counts: Mapping[str, int]) -> str:
     judged = counts["pass"] + counts["near"] + counts["miss"]
-    if any(parity.status == "invalid" for parity in result.parity):
+    if any(parity.status == "invalid" for parity in view.parity):
         return "LAMMPS does not give the model's numbers."
-    if result.state == "fail":
+    if any(result.status == "invalid" for result in view.results):
         return "A calculation is invalid; its numbers are not shown."
-    start = "LAMMPS gives the model's numbers." if result.parity else "Done."
+    if view.missing:
+        return "The run is not finished."
+    start = "LAMMPS gives the model's numbers." if view.parity else "Done."
+    level = view.level or "the references"
     if judged == 0:
         return f"{start} None was compared with DFT."
     if counts["miss"]:
@@ -161,20 +199,23 @@ def _check(check: Check, item: PropertyResult) -> dict[str, Any]:
     }
 
 
-def _model_card(result: SuiteResult) -> list[dict[str, Any]]:
-    card = result.card
+def _model_card(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    reach = ""
+    if card.get("cutoff"):
+        layers = f", {card['n_layers']} layers" if card.get("n_layers") else ""
+        reach = f"{card['cutoff']:g} Å per layer{layers}"
     entries: list[tuple[str, str, bool]] = [
-        ("file", card.file.name, True),
-        ("sha256", card.sha256, True),
-        ("head", card.head, True),
-        ("level of theory", card.level_of_theory, False),
-        ("dispersion", card.dispersion, False),
-        ("elements", " ".join(card.elements), False),
-        ("all heads", ", ".join(card.heads), False),
-        ("range", f"{card.cutoff:g} Å per layer, {card.n_layers} layers", False),
-        ("precision", card.dtype, False),
-        ("licence", card.licence, False),
-        ("data", card.source, False),
+        ("file", Path(str(card.get("file") or "")).name, True),
+        ("sha256", str(card.get("sha256") or ""), True),
+        ("head", str(card.get("head") or ""), True),
+        ("level of theory", str(card.get("level_of_theory") or ""), False),
+        ("dispersion", str(card.get("dispersion") or ""), False),
+        ("elements", " ".join(card.get("elements") or ()), False),
+        ("all heads", ", ".join(card.get("heads") or ()), False),
+        ("range", reach, False),
+        ("precision", str(card.get("dtype") or ""), False),
+        ("licence", str(card.get("licence") or ""), False),
+        ("data", str(card.get("source") or ""), False),
     ]
     return [
         {"label": label, "value": value, "code": code}
@@ -183,15 +224,17 @@ def _model_card(result: SuiteResult) -> list[dict[str, Any]]:
     ]
 
 
-def _engine_cards(result: SuiteResult) -> list[dict[str, Any]]:
+def _engine_cards(engines: Sequence[EngineInfo]) -> list[dict[str, Any]]:
     cards = []
-    for info in result.engines:
+    for info in engines:
         details = {"evaluates": info.model, "precision": info.dtype}
+        if info.model_sha256:
+            details["sha256"] = info.model_sha256
         if info.kind == "lammps":
             details["LAMMPS"] = str(info.lammps_version)
             details["ranks"] = str(info.ranks)
         shown = {k: v for k, v in info.extra.items() if k != "level_of_theory"}
-        details |= {key.replace("_", " "): value for key, value in shown.items()}
+        details |= {key.replace("_", " "): str(value) for key, value in shown.items()}
         label = _ENGINE_LABELS.get(info.name, info.name)
         cards.append({"name": info.name, "label": label, "details": details})
     return cards
@@ -202,14 +245,14 @@ def _parity(results: Sequence[PropertyResult]) -> dict[str, Any]:
     columns = [
         # What has no unit of its own is a fraction of the limits of ΔE, ΔF and Δσ.
         {**column, "unit": "of limit" if "limit" in column["unit"] else column["unit"]}
-        for column in (results[0].arrays["columns"] if results else ())
+        for column in (results[0].arrays.get("columns", ()) if results else ())
     ]
     rows = [
         {**row, "structure": f"{result.material}: {row['structure']}"}
         if len(results) > 1
         else row
         for result in results
-        for row in result.arrays["rows"]
+        for row in result.arrays.get("rows", ())
     ]
     return {"columns": columns, "rows": rows}
 
@@ -235,11 +278,12 @@ def _machine() -> dict[str, str]:
     }
 
 
-def _settings(result: SuiteResult) -> dict[str, str]:
-    config = result.config
-    return {
-        "geometry": config.geometry,
-        "properties": ", ".join(config.properties),
-        "references": ", ".join(config.references),
-        "strict": "yes" if config.strict else "no",
-    }
+def _run_versions(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions of the process that ran, not of the one that reports."""
+    found = {name: str(value) for name, value in about.get("versions", {}).items()}
+    return found | ({"Python": str(about["python"])} if "python" in about else {})
+
+
+def _run_machine(about: Mapping[str, Any]) -> dict[str, str]:
+    keys = ("host", "system", "cores", "written")
+    return {key: str(about[key]) for key in keys if key in about}

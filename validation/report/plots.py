@@ -14,13 +14,13 @@ import numpy as np
 
 from lamplighter.validation.report.style import (
     CYCLE,
-    ENGINE_MARKERS,
     INK,
     MUTED,
     RULE,
     end_label,
-    engine_style,
     figure,
+    marker_of,
+    series,
 )
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def phonon_bands(data: Mapping[str, Any]) -> Figure:
     """
     distances = np.asarray(data["distances"], dtype=float)
     bands = {name: np.asarray(v, dtype=float) for name, v in data["bands"].items()}
-    both = "ase" in bands and "lammps" in bands
+    engines = [name for name in bands if name != "reference"]
+    both = len(engines) > 1
     with figure(5.2, 4.0 if both else 3.4) as view:
         if both:
             axes, strip = view.subplots(
@@ -140,16 +141,16 @@ def phonon_bands(data: Mapping[str, Any]) -> Figure:
             )
         else:
             axes, strip = view.subplots(), None
-        for name in ("reference", "ase", "lammps"):
-            if name in bands:
-                _draw_bands(axes, distances, bands[name], name, data)
+        styles = series(bands, data)
+        for name in sorted(bands, key=lambda name: name != "reference"):
+            _draw_bands(axes, distances, bands[name], styles[name], data)
         axes.axhline(0, color=MUTED, linewidth=0.7)
         axes.set_ylabel("frequency (THz)")
         lowest = min(float(np.nanmin(value)) for value in bands.values())
         axes.set_ylim(bottom=0 if lowest > -0.05 else None)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3)
         if strip is not None:
-            _engine_strip(strip, distances, bands)
+            _engine_strip(strip, distances, bands[engines[0]], bands[engines[1]])
         last = strip if strip is not None else axes
         last.set_xticks(data["ticks"], data["labels"])
         for panel in (axes, strip):
@@ -162,11 +163,12 @@ def phonon_bands(data: Mapping[str, Any]) -> Figure:
 
 
 def _draw_bands(
-    axes: Axes, distances: Any, bands: Any, name: str, data: Mapping[str, Any]
+    axes: Axes,
+    distances: Any,
+    bands: Any,
+    style: Mapping[str, Any],
+    data: Mapping[str, Any],
 ) -> None:
-    style = engine_style(name)
-    label = data.get("reference_label") if name == "reference" else None
-    style["label"] = label or style["label"]
     lines = axes.plot(*_broken(distances, bands, data.get("breaks", ())), **style)
     for line in lines[1:]:
         line.set_label("_")
@@ -178,8 +180,11 @@ def _broken(x: Any, y: Any, breaks: Sequence[int]) -> tuple[Any, Any]:
     return np.insert(x, where, np.nan), np.insert(y, where, np.nan, axis=0)
 
 
-def _engine_strip(strip: Axes, distances: Any, bands: Mapping[str, Any]) -> None:
-    difference = np.max(np.abs(bands["lammps"] - bands["ase"]), axis=1)
+def _engine_strip(strip: Axes, distances: Any, first: Any, second: Any) -> None:
+    if first.shape != second.shape:
+        strip.text(0.5, 0.5, "other path", ha="center", transform=strip.transAxes)
+        return
+    difference = np.max(np.abs(second - first), axis=1)
     strip.semilogy(distances, np.maximum(difference, 1e-12), color=INK, linewidth=1)
     strip.set_ylabel("max |Δ|\n(THz)")
     low, high = strip.get_ylim()
@@ -197,16 +202,17 @@ def equation_of_state(data: Mapping[str, Any]) -> Figure:
     """
     with figure() as view:
         axes = view.subplots()
-        for name, series in data["series"].items():
-            style = engine_style(name)
-            style["label"] = series.get("label", style["label"])
-            energies = np.asarray(series["energies"], dtype=float)
-            fit = np.asarray(series.get("fit_energies", ()), dtype=float)
+        styles = series(data["series"], data)
+        for name, curve in data["series"].items():
+            style = styles[name]
+            style["label"] = curve.get("label", style["label"])
+            energies = np.asarray(curve["energies"], dtype=float)
+            fit = np.asarray(curve.get("fit_energies", ()), dtype=float)
             zero = float(np.min(fit if fit.size else energies))
-            _points(axes, series["volumes"], 1000 * (energies - zero), name, style)
+            _points(axes, curve["volumes"], 1000 * (energies - zero), style)
             if fit.size:
                 style.pop("label")
-                axes.plot(series["fit_volumes"], 1000 * (fit - zero), **style)
+                axes.plot(curve["fit_volumes"], 1000 * (fit - zero), **style)
         unit = data.get("per", "atom")
         axes.set_xlabel(f"volume (Å³ per {unit})")
         axes.set_ylabel(f"energy − minimum\n(meV per {unit})")
@@ -215,15 +221,9 @@ def equation_of_state(data: Mapping[str, Any]) -> Figure:
         return view
 
 
-def _points(axes: Axes, x: Any, y: Any, name: str, style: Mapping[str, Any]) -> None:
-    """Draw points: circles for ASE, larger open squares for LAMMPS around them."""
-    marker = "s" if name == "lammps" else ENGINE_MARKERS.get(name, "o")
-    hollow = name == "lammps"
-    axes.plot(
-        x, y, linestyle="none", marker=marker, color=style["color"],
-        markersize=8 if hollow else 4, label=style.get("label"),
-        markerfacecolor="none" if hollow else style["color"], markeredgewidth=1.1,
-    )  # fmt: skip
+def _points(axes: Axes, x: Any, y: Any, style: Mapping[str, Any]) -> None:
+    """Draw points: circles for the first engine, open squares around them."""
+    axes.plot(x, y, label=style.get("label"), **marker_of(style))
 
 
 def stress_strain(data: Mapping[str, Any]) -> Figure:
@@ -237,13 +237,15 @@ def stress_strain(data: Mapping[str, Any]) -> Figure:
     curves = list(data["curves"])
     kinds = [k for k in ("relaxed", "clamped") if any(c["ions"] == k for c in curves)]
     components = list(dict.fromkeys(curve["component"] for curve in curves))
-    colors = dict(zip(components, CYCLE * 3, strict=False))
+    colors = dict(zip(components, CYCLE * 4, strict=False))
+    engines = list(dict.fromkeys(curve["engine"] for curve in curves))
     with figure(5.2, 3.3) as view:
         panels = view.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
         for axes, kind in zip(panels, kinds, strict=True):
             for curve in curves:
                 if curve["ions"] == kind:
-                    _stress_line(axes, curve, colors[curve["component"]])
+                    first = curve["engine"] == engines[0]
+                    _stress_line(axes, curve, colors[curve["component"]], first)
             axes.axhline(0, color=MUTED, linewidth=0.7)
             axes.axvline(0, color=MUTED, linewidth=0.7)
             axes.set_title(f"{kind} ions", fontsize=9.5, color=INK, loc="left")
@@ -253,13 +255,12 @@ def stress_strain(data: Mapping[str, Any]) -> Figure:
         return view
 
 
-def _stress_line(axes: Axes, curve: Mapping[str, Any], color: str) -> None:
+def _stress_line(axes: Axes, curve: Mapping[str, Any], color: str, first: bool) -> None:
     strain = np.asarray(curve["strain"], dtype=float)
-    engine = curve["engine"]
-    label = curve["component"] if engine == "ase" else None
-    style = {"color": color, "label": label}
-    _points(axes, 100 * strain, curve["stress"], engine, style)
-    if engine == "ase" and curve.get("slope") is not None:
+    label = curve["component"] if first else None
+    style = {"color": color, "label": label, "hollow": not first}
+    _points(axes, 100 * strain, curve["stress"], style)
+    if first and curve.get("slope") is not None:
         ends = np.array([strain.min(), strain.max()])
         offset = float(curve.get("intercept", 0.0))
         axes.plot(
@@ -279,15 +280,16 @@ def surface_thickness(data: Mapping[str, Any]) -> Figure:
     """
     with figure(5.0, 3.0) as view:
         axes = view.subplots()
+        styles = series([curve["engine"] for curve in data["curves"]], data)
+        paler = {CYCLE[0]: CYCLE[5], CYCLE[1]: CYCLE[4]}
         for curve in data["curves"]:
-            style = engine_style(curve["engine"])
+            style = dict(styles[curve["engine"]])
             clamped = curve["ions"] == "clamped"
             style["label"] = f"{style['label']}, {'cleaved' if clamped else 'relaxed'}"
+            hollow = {"hollow": style["color"] == CYCLE[1]}
             if clamped:
-                style["color"] = {"ase": CYCLE[5], "lammps": CYCLE[4]}.get(
-                    curve["engine"], MUTED
-                )
-            _points(axes, curve["layers"], curve["gamma"], curve["engine"], style)
+                style["color"] = paler.get(style["color"], MUTED)
+            _points(axes, curve["layers"], curve["gamma"], style | hollow)
             if curve.get("fit") is not None:
                 style.pop("label")
                 axes.plot(
@@ -296,8 +298,7 @@ def surface_thickness(data: Mapping[str, Any]) -> Figure:
                     **style,
                 )
         if data.get("reference") is not None:
-            style = engine_style("reference")
-            style["label"] = data.get("reference_label", style["label"])
+            style = series(["reference"], data)["reference"]
             axes.axhline(data["reference"], zorder=0, **style)
         axes.set_xlabel("layers in the slab")
         axes.set_ylabel("[E(N) − N e] / 2A (J/m²)")

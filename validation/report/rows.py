@@ -237,6 +237,7 @@ def _physics(
     doubt = "" if reference.verified else ", not verified"
     return {
         "reference": reference.value,
+        "reference_error": reference.error,
         "reference_text": f"{reference.level}; {reference.source.text}{doubt}",
         "delta_physics": delta,
         "tolerance": _tolerance(best),
@@ -268,4 +269,28 @@ def reference_rows(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
             "licence": record.licence,
             "verified": record.verified,
         }
+    return list(seen.values())
+
+
+def threshold_rows(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
+    """Return every threshold that gave a verdict, once: limits, scope, origin."""
+    seen: dict[tuple[str, ...], dict[str, str]] = {}
+    for comparison in comparisons:
+        threshold = comparison.threshold
+        if threshold is None:
+            continue
+        limits = threshold.both(comparison.unit.replace("^2", "²").replace("^3", "³"))
+        floor = ""
+        if threshold.floor_fail:
+            low, high = threshold.floor_warn, threshold.floor_fail
+            floor = f"not tighter than {low:g} / {high:g} {comparison.unit}"
+        row = {
+            "quantity": threshold.quantity,
+            "limits": limits,
+            "floor": floor,
+            "against": threshold.against,
+            "scope": threshold.scope(),
+            "origin": threshold.origin or "given",
+        }
+        seen[tuple(row.values())] = row
     return list(seen.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -71,6 +71,53 @@ _RC: Final[dict[Any, Any]] = {
     "svg.hashsalt": "lamplighter",
     "figure.constrained_layout.use": True,
 }
+
+
+_THIRD: Final[dict[str, Any]] = {
+    "color": CYCLE[2],
+    "label": "",
+    "linestyle": ":",
+    "linewidth": 1.8,
+}
+
+
+def series(names: Iterable[str], data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the line style of each engine or run of a figure, by name.
+
+    The first is solid blue, the second dashed orange, the reference grey, whatever they
+    are called; ``labels`` of the data names them in the legend.
+    """
+    styles: dict[str, dict[str, Any]] = {}
+    plain = [ENGINE_STYLES["ase"], ENGINE_STYLES["lammps"], _THIRD]
+    labels = data.get("labels_of_series", {})
+    others = [name for name in dict.fromkeys(names) if name != "reference"]
+    if set(others) == {"lammps"}:
+        plain = [plain[1], plain[0], _THIRD]
+    for index, name in enumerate(others):
+        known = ENGINE_STYLES.get(name, {}).get("label", name)
+        label = labels.get(name, known)
+        styles[name] = {**plain[min(index, 2)], "label": label}
+    if "reference" in names:
+        label = data.get("reference_label") or "DFT reference"
+        styles["reference"] = {**ENGINE_STYLES["reference"], "label": label}
+    return styles
+
+
+def marker_of(style: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the marker that goes with a line style; the second engine's is hollow.
+
+    A hollow square fits around the circle of the first engine where both coincide.
+    """
+    colors = [ENGINE_STYLES["ase"]["color"], ENGINE_STYLES["lammps"]["color"]]
+    hollow = style.get("hollow", style["color"] == colors[1])
+    return {
+        "linestyle": "none",
+        "marker": "s" if hollow else "o",
+        "color": style["color"],
+        "markersize": 8 if hollow else 4,
+        "markerfacecolor": "none" if hollow else style["color"],
+        "markeredgewidth": 1.1,
+    }
 
 
 def engine_style(name: str) -> dict[str, Any]:
