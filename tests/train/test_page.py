@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import re
+import shutil
+import subprocess
 import sys
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,7 +23,7 @@ from lamplighter.train.config import RunSettings, SamplingSettings
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.evaluation import Predicted, Residual
 from lamplighter.train.finetune_config import ReplaySettings
-from lamplighter.train.reporting import run_page
+from lamplighter.train.reporting import live, run_page
 from lamplighter.train.reporting.axes import Scale, scale_of
 from lamplighter.train.reporting.chart import Series, line_chart, thinned
 from lamplighter.train.reporting.curves import kept_record, learning_charts
@@ -189,6 +193,71 @@ def test_a_finished_page_does_not_load_again():
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", kept)[:11]
     assert cells == ["kept", "4.00", "4.60", "5.00", "8.00", "9.50", "9.00", "–", "–",
                      "beyond", cells[-1]]  # fmt: skip
+
+
+def test_a_page_that_goes_on_says_how_old_it_may_be():
+    html = _checked(run_html(FACTS, RECORDS, RunState(name="mine", due=90)))
+    made = re.search(r'id="age" data-made="([^"]+)" data-due="90">Last update 20', html)
+    age = datetime.now(UTC) - datetime.fromisoformat(made[1])
+    assert 0 <= age.total_seconds() < 60
+    over = run_html(FACTS, RECORDS, RunState(name="mine", state="done"))
+    assert 'id="age"' not in over
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="runs the script of the page")
+def test_an_old_page_says_so_in_the_browser():
+    html = run_html(FACTS, RECORDS, RunState(name="mine", due=90))
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    browser = """
+      const [made, due, now] = JSON.parse(process.argv[1]);
+      const classes = new Set(["state", "running"]);
+      const heading = { textContent: "Running, step 30 of 100" };
+      const toggle = (name, on) => on ? classes.add(name) : classes.delete(name);
+      const section = { querySelector: () => heading, classList: { toggle } };
+      const line = { dataset: { made, due }, textContent: "", parentNode: section };
+      globalThis.document = { getElementById: () => line, querySelectorAll: () => [] };
+      globalThis.setInterval = () => 0;
+      Date.now = () => now;
+    """
+    end = "console.log(JSON.stringify([heading, line].map(x => x.textContent)"
+    end += ".concat([[...classes]])));"
+    made = "2026-01-02T03:04:05+00:00"
+    start = datetime.fromisoformat(made).timestamp()
+
+    def after(seconds):
+        values = json.dumps([made, 90, 1e3 * (start + seconds)])
+        source = browser + script + end
+        command = ["node", "-e", source, "--", values]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    running, said, classes = after(75)
+    assert (running, said) == ("Running, step 30 of 100", "Last update 1 min 15 s ago.")
+    assert "bad" not in classes
+    title, said, classes = after(7380)
+    assert title == "No news. Before: Running, step 30 of 100"
+    assert said.startswith("Last update 2 h 03 min ago, expected within 1 min 30 s.")
+    assert "may have been killed" in said
+    assert "bad" in classes
+    assert after(-20)[1] == "Last update 0 s ago."
+
+
+def test_a_killed_run_leaves_a_page_that_grows_old(tmp_path, monkeypatch):
+    """The time between two pages, and what drawing costs, say when the next is due."""
+    times = iter([100, 100.5, 110, 110, 110.5, 200, 200, 208, 209, 209, 209, 9, 9, 9])
+    monkeypatch.setattr(live.time, "monotonic", lambda: next(times))
+    page = LivePage(FACTS, tmp_path)
+
+    def due():
+        page._draw("running")
+        return int(re.search(r'data-due="(\d+)"', page.path.read_text())[1])
+
+    assert due() == 3600  # written at 100, in 0.5 s
+    assert due() == 60  # 9.5 s later
+    assert due() == round(3 * 89.5)  # and it took 8 s to draw
+    assert due() == 3 * 8 * 20
+    page._draw("bad", "Ended by an error.")
+    assert 'id="age"' not in page.path.read_text()
 
 
 def test_a_page_before_the_first_validation_and_without_frames():

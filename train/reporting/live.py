@@ -22,6 +22,10 @@ LOG = "log.jsonl"
 SHARE = 0.05
 """Most of the time of a run that is spent on drawing."""
 
+PATIENCE, LEAST, UNKNOWN = 3.0, 60.0, 3600.0
+"""A page is old after this many times the time between two pages, but not before so
+many seconds; and after so many where that time is not known yet."""
+
 SHORTEST, LONGEST = 5, 120
 """Bounds of the time after which a browser looks again, seconds."""
 
@@ -113,10 +117,21 @@ class LivePage:
                 state=state,
                 headline=headline,
                 refresh=round(min(max(pause, SHORTEST), LONGEST)) if running else 0,
+                due=self._due(pause) if running else 0,
                 judged={"validation": self._found} if self._found else {},
                 judged_step=self._step,
             )
         )
+
+    def _due(self, pause: float) -> int:
+        """Return the seconds after which a page that stays the same is old.
+
+        Args:
+            pause: time since the page before; not known with the first page.
+        """
+        if not self._drawn:
+            return round(UNKNOWN)
+        return round(max(LEAST, PATIENCE * max(pause, self._cost / SHARE)))
 
     def _write(self, state: RunState) -> None:
         begin = time.monotonic()

@@ -30,6 +30,8 @@ class Page:
         lines: more about the state.
         fraction: how much is done, 0 to 1; None shows no bar.
         refresh: seconds after which a browser loads the page again; 0 never.
+        due: seconds after which a page that is not written anew is said to be old; 0:
+            it is the last one.
         heads: table of the heads.
         legend: HTML, of all charts.
         charts: ``title``, ``svg``, ``note``, ``legend``.
@@ -41,6 +43,7 @@ class Page:
         config: settings as text.
         provenance: sections of keys and values.
         footer: last line.
+        made: when the page was made, UTC.
     """
 
     title: str
@@ -49,6 +52,7 @@ class Page:
     lines: Sequence[str] = ()
     fraction: float | None = None
     refresh: int = 0
+    due: int = 0
     heads: Mapping[str, Any] | None = None
     legend: str = ""
     charts: Sequence[Mapping[str, Any]] = ()
@@ -60,11 +64,12 @@ class Page:
     config: str = ""
     provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     footer: str = ""
+    made: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def written(self) -> str:
-        """When the page is made."""
-        return f"Written {datetime.now(UTC).strftime('%Y-%m-%d %H:%M:%S UTC')}"
+        """When the page was made, for people."""
+        return self.made.strftime("%Y-%m-%d %H:%M:%S UTC")
 
     @property
     def sections(self) -> list[tuple[str, str]]:

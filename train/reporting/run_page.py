@@ -39,6 +39,7 @@ class RunState:
         state: "running", "done" or "bad".
         headline: the state in one line; "" is made from the log.
         refresh: seconds after which the page loads again; 0 never.
+        due: seconds after which a new page should be there; 0: this is the last one.
         judged: frames as the weights see them, by use ("validation", "test", ...).
         judged_step: step of those weights; -1 for the weights that are kept.
         forgetting: content of forgetting.json, when there is one.
@@ -48,6 +49,7 @@ class RunState:
     state: str = "running"
     headline: str = ""
     refresh: int = 0
+    due: int = 0
     judged: Mapping[str, Sequence[Residual]] = dataclasses.field(default_factory=dict)
     judged_step: int = -1
     forgetting: Mapping[str, Any] | None = None
@@ -89,6 +91,7 @@ def run_page(
         lines=_lines(facts, records, kept, state),
         fraction=_fraction(facts, records) if state.state == "running" else None,
         refresh=state.refresh,
+        due=state.due,
         heads=heads_view(facts, now, kept, running=state.state == "running"),
         legend=head_legend(facts),
         charts=learning_charts(facts, records, kept),
