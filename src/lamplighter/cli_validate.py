@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from lamplighter import cli_suite
 from lamplighter.cli_parity import parity
 from lamplighter.cli_refs import refs
+from lamplighter.cli_report import add_to
 from lamplighter.cli_types import Dtype
 
 validate = App(
@@ -17,6 +18,7 @@ validate = App(
     help="What a potential is worth: the same properties through ASE and LAMMPS.",
 )
 validate.command(refs)
+add_to(validate)
 cli_suite.register(validate)
 
 

@@ -21,8 +21,8 @@ from lamplighter.validation.report import (
     write_report,
 )
 from lamplighter.validation.report.document import finite
+from lamplighter.validation.report.figures import PLOTS
 from lamplighter.validation.report.html import (
-    PLOTS,
     format_delta,
     format_number,
     format_small,

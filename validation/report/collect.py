@@ -192,6 +192,7 @@ def _check(check: Check, item: PropertyResult) -> dict[str, Any]:
         "engine": item.engine.name,
         "name": check.name,
         "ok": check.ok,
+        "hard": check.hard,
         "value": check.value,
         "limit": check.limit,
         "text": check.text,

@@ -4,60 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lamplighter.errors import DataError, explain
 from lamplighter.files import atomic_path
-from lamplighter.validation.report import plots
 from lamplighter.validation.report.document import Document, check_document, finite
-from lamplighter.validation.report.style import to_svg
+from lamplighter.validation.report.figures import drawn
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    Draw = Callable[[Mapping[str, Any]], Figure]
-
-CAPTIONS: Final = {
-    "learning_curve": (
-        "Force error on held-out frames of every head while the new head is trained. "
-        "The old heads are replayed; a rising line would be forgetting."
-    ),
-    "force_parity": (
-        "Force components predicted by the post-trained model against the labels; "
-        "the number is the RMSE of the panel."
-    ),
-    "dynamics": "Potential energy and temperature of the NVT run.",
-    "phonon": (
-        "Both engines over the DFT reference, and the largest difference between the "
-        "engines at each point of the path."
-    ),
-    "bulk": (
-        "Static energies (symbols) and the fitted equation of state (lines), "
-        "each measured from its own minimum."
-    ),
-    "elastic": (
-        "Symbols: circles ASE, squares LAMMPS. Lines: linear fits, whose slopes are "
-        "the elastic constants."
-    ),
-    "surface": (
-        "What each slab gives with the fitted bulk energy taken off; lines: the fit "
-        "E(N) = 2Aγ + N e. A trend would mean that slab and bulk do not fit together."
-    ),
-}
-
-PLOTS: Final[dict[str, tuple[Draw, str]]] = {
-    "learning_curve": (plots.learning_curve, "Learning curve"),
-    "force_parity": (plots.force_parity, "Force parity on held-out frames"),
-    "dynamics": (plots.dynamics, "Molecular dynamics in LAMMPS"),
-    "phonon": (plots.phonon_bands, "Phonon bands"),
-    "bulk": (plots.equation_of_state, "Energy against volume"),
-    "elastic": (plots.stress_strain, "Stress against strain"),
-    "surface": (plots.surface_thickness, "Surface energy against slab thickness"),
-}
-"""Plot key in the document -> function and heading, in the order of the page."""
+_ORDER: Final = ("invalid", "miss", "near", "pass", "info")
+_MATRIX: Final = 2
+"""An overview is worth its space from so many materials on."""
 
 _DECIMALS: Final = {
     "Å": 4,
@@ -85,11 +44,41 @@ def render(document: Document) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        number=format_number, small=format_small, delta=format_delta
+        number=format_number, small=format_small, delta=format_delta, error=format_error
     )
     source = resources.files("lamplighter.validation.report") / "template.html.j2"
     template = environment.from_string(source.read_text(encoding="utf-8"))
-    return template.render(report=document, figures=_figures(document)) + "\n"
+    return (
+        template.render(
+            report=document, figures=drawn(document), overview=overview(document)
+        )
+        + "\n"
+    )
+
+
+def overview(document: Document) -> dict[str, Any] | None:
+    """Return the worst verdict of each material and property; None for few of them.
+
+    Returns:
+        ``columns``: properties; ``rows``: ``material`` and ``cells`` with ``property``,
+        ``verdict`` (empty where nothing was computed) and ``anchor`` of the table.
+    """
+    tables = document["properties"]
+    materials = list(dict.fromkeys(table["material"] for table in tables))
+    columns = list(dict.fromkeys(table["property"] for table in tables))
+    if len(materials) < _MATRIX or len(tables) < 2 * _MATRIX:
+        return None
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for index, table in enumerate(tables, start=1):
+        verdicts = {row["verdict"] for row in table["rows"]}
+        worst = next((v for v in _ORDER if v in verdicts), "info")
+        found[table["material"], table["property"]] = (worst, f"table-{index}")
+    rows = []
+    for material in materials:
+        pairs = [(name, found.get((material, name), ("", ""))) for name in columns]
+        cells = [{"property": n, "verdict": v, "anchor": a} for n, (v, a) in pairs]
+        rows.append({"material": material, "cells": cells})
+    return {"columns": columns, "rows": rows}
 
 
 def write_report(document: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
@@ -100,19 +89,28 @@ def write_report(document: Mapping[str, Any], folder: Path) -> tuple[Path, Path]
     Raises:
         DataError: the document does not follow the schema.
     """
+    return write_page(document, folder / "report.html")
+
+
+def write_page(document: Mapping[str, Any], page: Path) -> tuple[Path, Path]:
+    """Write a page and, beside it with the ending .json, its document.
+
+    Raises:
+        DataError: the document does not follow the schema.
+    """
     clean: Document = finite(document)
-    page = render(clean)
-    html, data = folder / "report.html", folder / "report.json"
+    text = render(clean)
+    data = page.with_suffix(".json")
     with atomic_path(data) as target:
-        text = json.dumps(clean, indent=1, ensure_ascii=False, allow_nan=False)
-        target.write_text(text + "\n", encoding="utf-8")
-    with atomic_path(html) as target:
-        target.write_text(page, encoding="utf-8")
-    return html, data
+        content = json.dumps(clean, indent=1, ensure_ascii=False, allow_nan=False)
+        target.write_text(content + "\n", encoding="utf-8")
+    with atomic_path(page) as target:
+        target.write_text(text, encoding="utf-8")
+    return page, data
 
 
-def report_from_json(source: Path, out: Path) -> Path:
-    """Make the page of a ``report.json`` again, without any engine.
+def read_document(source: Path) -> Document:
+    """Return the report document of a file.
 
     Raises:
         DataError: `source` is missing, not JSON, or not a report document.
@@ -127,7 +125,16 @@ def report_from_json(source: Path, out: Path) -> Path:
                 wanted="a report.json written by lamplighter",
             )
         ) from error
-    page = render(document)
+    return check_document(document)
+
+
+def report_from_json(source: Path, out: Path) -> Path:
+    """Make the page of a ``report.json`` again, without any engine.
+
+    Raises:
+        DataError: `source` is missing, not JSON, or not a report document.
+    """
+    page = render(read_document(source))
     with atomic_path(out) as target:
         target.write_text(page, encoding="utf-8")
     return out
@@ -161,6 +168,16 @@ def format_small(value: float | None) -> str:
     return f"{mantissa}e{int(exponent)}".replace("-", "−")
 
 
+def format_error(value: float | None, unit: str = "") -> str:
+    """Return an uncertainty behind a number; nothing where none is known or visible.
+
+    >>> format_error(0.5, "GPa"), format_error(1e-9, "GPa"), format_error(None)
+    (' ± 0.5', '', '')
+    """
+    text = format_number(value, unit)
+    return "" if not text.strip("0.–") else f" ± {text}"
+
+
 def format_delta(value: float | None, unit: str = "") -> str:
     """Return a difference from the reference with its sign.
 
@@ -171,19 +188,3 @@ def format_delta(value: float | None, unit: str = "") -> str:
         return "–"
     text = format_number(value, unit)
     return text if text.startswith("−") else f"+{text}"
-
-
-def _figures(document: Document) -> list[dict[str, str]]:
-    figures = []
-    for key, (draw, title) in PLOTS.items():
-        data = document["plots"].get(key)
-        if data is None:
-            continue
-        caption = CAPTIONS[key]
-        view = draw(data)
-        svg = to_svg(view, f"plot-{key}", f"{title}. {caption}")
-        note = data.get("note", "")
-        figures.append(
-            {"key": key, "title": title, "caption": caption, "note": note, "svg": svg}
-        )
-    return figures

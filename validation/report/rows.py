@@ -32,7 +32,7 @@ ENGINE_LIMITS: Final[dict[str, tuple[float, float]]] = {
 }
 _OTHER_LIMIT: Final = (1e-3, 1e-3)
 
-_VERDICTS: Final = {"pass": "pass", "warn": "near", "fail": "miss", "info": "info"}
+WORDS: Final = {"pass": "pass", "warn": "near", "fail": "miss", "info": "info"}
 _WORST: Final = ("invalid", "miss", "near", "pass", "info")
 
 _LABELS: Final = {
@@ -179,7 +179,7 @@ def _row(
         **_physics(best, values, engine_names),
     }
     same = [c for c in mine if best and c.reference is best.reference]
-    verdicts = {_VERDICTS[c.verdict] for c in same}
+    verdicts = {WORDS[c.verdict] for c in same}
     if any(result.status == "invalid" for result in by_engine.values()):
         verdicts.add("invalid")
     row["verdict"] = next((v for v in _WORST if v in verdicts), "info")
