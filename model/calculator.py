@@ -18,7 +18,7 @@ from lamplighter.arrays import Floats
 from lamplighter.errors import ConfigError, explain
 from lamplighter.memory import reuse_freed_memory
 from lamplighter.model.artifact import load_potential, torch_dtype
-from lamplighter.model.compiled import CompiledEvaluator
+from lamplighter.model.compiled import CompiledEvaluator, WhereSupported
 from lamplighter.model.descriptors import descriptors
 from lamplighter.model.dispersion import DispersionTable
 from lamplighter.model.evaluate import evaluate_graphs, structure_graph
@@ -28,10 +28,15 @@ from lamplighter.model.neighbors import structure_conditions
 from lamplighter.model.potential import Potential
 
 BACKENDS = ("auto", "reference", "compiled")
+_COMPILED = ("cpu", "cuda")
 """What evaluates a potential: PyTorch's operators, or tables and a native library.
 
-``"auto"`` is the reference for now.
+``"auto"`` is what `BACKEND_VARIABLE` names; without it, tables where the potential and
+the structure allow, and the reference elsewhere.
 """
+
+BACKEND_VARIABLE = "LAMPLIGHTER_BACKEND"
+"""Environment variable: what ``"auto"`` stands for."""
 
 
 class Calculator(AseCalculator):
@@ -51,7 +56,7 @@ class Calculator(AseCalculator):
     Attributes:
         potential: in the dtype and on the device of the calculator.
         device: as torch names it.
-        backend: what evaluates.
+        backend: what evaluates: ``"reference"``, ``"compiled"``, or ``"auto"``.
     """
 
     implemented_properties: list[str] = [  # noqa: RUF012  (ASE declares it so)
@@ -84,7 +89,8 @@ class Calculator(AseCalculator):
             backend: ``"reference"``; ``"compiled"``, many times as fast on a processor
                 and equal within the tolerances of docs/compiled.md, which compiles the
                 head for the elements of the first structure when that comes; or
-                ``"auto"``, the reference for now.
+                ``"auto"``, compiled on processors where that is supported, with a line
+                of warning where it is not.
             dispersion: None (or ``"none"``) adds nothing; ``"auto"`` adds what the
                 head asks for in its `dispersion_rule`, nothing where its labels
                 contain dispersion; a rule, such as ``"d3bj:pbe"``, has to be the
@@ -108,22 +114,24 @@ class Calculator(AseCalculator):
         else:
             self.potential = load_potential(model, dtype, device)
         self.device = device
-        if self.backend == "compiled" and torch.device(device).type != "cpu":
+        if self.backend == "compiled" and torch.device(device).type not in _COMPILED:
             raise ConfigError(
                 explain(
-                    "the compiled backend runs on a processor",
+                    "the compiled backend does not run on this device",
                     got=f"device {device!r}",
-                    wanted="device 'cpu'",
-                    fix="use the reference backend on a GPU",
+                    wanted=" or ".join(_COMPILED),
+                    fix="use the reference backend",
                 )
             )
         self._from_info = head_from_info
         self._dispersion = DispersionTable(
             self.potential.config, dispersion, self.potential.embedding
         )
-        self._compiled: CompiledEvaluator | None = None
+        self._compiled: CompiledEvaluator | WhereSupported | None = None
         if self.backend == "compiled":
-            self._compiled = CompiledEvaluator(self.potential, dtype)
+            self._compiled = CompiledEvaluator(self.potential, dtype, device)
+        elif self.backend == "auto" and torch.device(device).type == "cpu":
+            self._compiled = WhereSupported(self.potential, dtype)
         self._head = self._chosen(head)
 
     def _chosen(self, head: str | None) -> str | None:
@@ -197,7 +205,9 @@ class Calculator(AseCalculator):
     def evaluate_bare(self, atoms: Atoms) -> Evaluation:
         """Return the same without dispersion, whatever was asked for."""
         if self._compiled is not None:
-            return self._compiled.evaluate(atoms, self.head_of(atoms))
+            found = self._compiled.evaluate(atoms, self.head_of(atoms))
+            if found is not None:
+                return found
         graph = structure_graph(self.potential, atoms, self.head_of(atoms))
         return evaluate_graphs(self.potential, [atoms], [graph])[0]
 
@@ -262,7 +272,7 @@ class Calculator(AseCalculator):
 
     def _require_reference(self, what: str) -> None:
         """Refuse what the compiled potential does not give."""
-        if self._compiled is not None:
+        if self.backend == "compiled":
             raise ConfigError(
                 explain(
                     f"{what} needs the reference backend",
@@ -313,10 +323,13 @@ def refuse_stress_without_volume(atoms: Atoms, properties: Sequence[str]) -> Non
 
 def _known_backend(name: str) -> str:
     """Return what `name` stands for."""
-    if name not in BACKENDS:
+    meant = (os.environ.get(BACKEND_VARIABLE) or name) if name == "auto" else name
+    if meant not in BACKENDS:
         wanted = "one of " + ", ".join(map(repr, BACKENDS))
-        raise ConfigError(explain("unknown backend", got=repr(name), wanted=wanted))
-    return "reference" if name == "auto" else name
+        fix = f"see the environment variable {BACKEND_VARIABLE}"
+        message = explain("unknown backend", got=repr(meant), wanted=wanted, fix=fix)
+        raise ConfigError(message)
+    return meant
 
 
 def _require_device(name: str) -> None:

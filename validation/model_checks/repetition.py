@@ -37,7 +37,14 @@ def check_dtype(subject: Subject) -> list[CheckRecord]:
     device = str(next(subject.potential.parameters()).device)
     single, double = (
         subject_of_calculator(
-            Calculator(subject.potential, subject.head, dtype, device), subject.sample
+            Calculator(
+                subject.potential,
+                subject.head,
+                dtype,
+                device,
+                backend="reference",
+            ),
+            subject.sample,
         )
         for dtype in ("float32", "float64")
     )

@@ -141,7 +141,7 @@ def subject_of_potential(
     spec = potential.config.head(head)
     known = tuple(e for e in potential.config.elements if e in spec.reference_energies)
     config = potential.config
-    calculator = Calculator(potential, spec.name, dtype, device)
+    calculator = Calculator(potential, spec.name, dtype, device, backend="reference")
     return Subject(
         calculator=calculator,
         name="Potential" if loaded else Path(str(model)).name,

@@ -10,6 +10,12 @@ import torch
 from lamplighter.model import Graph, Potential
 
 
+@pytest.fixture(autouse=True)
+def _the_default_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked for by the environment."""
+    monkeypatch.delenv("LAMPLIGHTER_BACKEND", raising=False)
+
+
 @pytest.fixture
 def random_graph() -> Callable[..., Graph]:
     """Return a function that makes atoms at random places, all of them neighbours."""

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from lamplighter.errors import ConfigError, DataError
+from lamplighter.errors import ConfigError, DataError, UnsupportedModelError
 from lamplighter.model import Calculator, CommitteeCalculator, ConditionSpec, Potential
+from lamplighter.model.compiled import evaluator
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def small(make_potential: Callable[..., Potential]) -> Potential:
 
 
 def test_all_properties_agree(small: Potential, crystal: Atoms) -> None:
-    reference = Calculator(small, "other")
+    reference = Calculator(small, "other", backend="reference")
     compiled = Calculator(small, "other", backend="compiled")
     reference.calculate(crystal)
     compiled.calculate(crystal)
@@ -34,7 +35,7 @@ def test_heads_and_elements_come_as_they_are_needed(
     small: Potential, crystal: Atoms, molecule: Atoms
 ) -> None:
     compiled = Calculator(small, "pbe", backend="compiled", head_from_info=True)
-    reference = Calculator(small, "pbe", head_from_info=True)
+    reference = Calculator(small, "pbe", backend="reference", head_from_info=True)
     nothing, oxygen = Atoms(), Atoms("O", pbc=False)
     for atoms, head in (
         (nothing, "pbe"),
@@ -56,7 +57,7 @@ def test_conditions_are_part_of_the_question(
     charge = ConditionSpec(name="total_charge", kind="continuous", width=4)
     potential = make_potential(l_max=1, correlation=1, conditions=(charge,))
     compiled = Calculator(potential, "pbe", backend="compiled")
-    reference = Calculator(potential, "pbe")
+    reference = Calculator(potential, "pbe", backend="reference")
     energies = []
     for value in (0, 1):
         molecule.info["charge"] = value
@@ -81,8 +82,60 @@ def test_what_needs_the_reference(small: Potential, crystal: Atoms) -> None:
         compiled.get_descriptors(crystal)
     with pytest.raises(ConfigError, match="a Hessian needs the reference backend"):
         compiled.get_hessian(crystal)
-    with pytest.raises(ConfigError, match="runs on a processor"):
+    with pytest.raises(ConfigError, match="does not run on this device"):
         Calculator(small, "pbe", device="meta", backend="compiled")
+
+
+def test_it_is_the_default(
+    small: Potential, crystal: Atoms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default, compiled = (
+        Calculator(small, "pbe", backend=b).evaluate(crystal)
+        for b in ("auto", "compiled")
+    )
+    np.testing.assert_array_equal(default.forces, compiled.forces)
+    reference = Calculator(small, "pbe", backend="reference").evaluate(crystal)
+    assert not np.array_equal(default.forces, reference.forces)
+    monkeypatch.setenv("LAMPLIGHTER_BACKEND", "reference")
+    asked = Calculator(small, "pbe")
+    assert asked.backend == "reference"
+    np.testing.assert_array_equal(asked.evaluate(crystal).forces, reference.forces)
+    monkeypatch.setenv("LAMPLIGHTER_BACKEND", "fast")
+    with pytest.raises(ConfigError, match=r"'fast'.*variable LAMPLIGHTER_BACKEND"):
+        Calculator(small, "pbe")
+
+
+def test_the_default_gives_what_the_compiled_potential_lacks(
+    small: Potential, crystal: Atoms
+) -> None:
+    default = Calculator(small, "pbe")
+    assert default.get_descriptors(crystal).shape[0] == len(crystal)
+    assert default.get_hessian(crystal).ndim == 4
+    with pytest.raises(ConfigError, match="Fe"):
+        default.evaluate(Atoms("Fe"))
+    near = Atoms("O2", [[0.0, 0, 0], [0, 0, 0.015]])  # beyond the tables
+    assert np.isfinite(default.evaluate(near).energy)
+
+
+@pytest.mark.parametrize("what", ["part", "elements", "number"])
+def test_the_default_falls_back_with_a_line(
+    small: Potential, crystal: Atoms, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    wanted = Calculator(small, "pbe", backend="reference").evaluate(crystal)
+    if what == "part":
+
+        def refuse(*_: object, **__: object) -> None:
+            message = "no such part"
+            raise UnsupportedModelError(message)
+
+        monkeypatch.setattr(evaluator, "compile_potential", refuse)
+    name = {"elements": "MOST_ELEMENTS", "number": "MOST_COMPILED"}.get(what)
+    if name:
+        monkeypatch.setattr(evaluator, name, 0)
+    default = Calculator(small, "pbe")
+    with pytest.warns(RuntimeWarning, match="Lamplighter: the reference evaluates"):
+        found = default.evaluate(crystal)
+    np.testing.assert_array_equal(found.forces, wanted.forces)
 
 
 def test_two_atoms_at_one_place(small: Potential) -> None:
