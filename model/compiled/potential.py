@@ -137,11 +137,14 @@ class CompiledPotential:
             graph.pair_vectors.detach().cpu().double().numpy(),
             stages,
         )
-        own = graph.species[: graph.n_own].cpu()
         return (
-            torch.from_numpy(energies) + self._baseline[own],
+            torch.from_numpy(energies) + self.baseline(graph),
             torch.from_numpy(gradients),
         )
+
+    def baseline(self, graph: Graph) -> Tensor:
+        """Return E0 of the own atoms, ``[n_own]``, eV, float64."""
+        return self._baseline[graph.species[: graph.n_own].cpu()]
 
     @property
     def tables(self) -> Tables:

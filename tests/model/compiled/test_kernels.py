@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from compiled_kinds import KINDS, lowered
 
-from lamplighter.errors import DataError
-from lamplighter.model import Graph, Potential, select
-from lamplighter.model.compiled.kernels import TensorPotential
+from lamplighter.errors import CheckFailedError, DataError
+from lamplighter.model import Calculator, Graph, Potential, select
+from lamplighter.model.compiled import compile_potential
+from lamplighter.model.compiled.check import Reference
+from lamplighter.model.compiled.device import DevicePotential, operators_for
+from lamplighter.model.compiled.kernels import TensorPotential, TorchOperators
+from lamplighter.model.compiled.potential import TOLERANCES
 
 
 def both(potential: Potential, count: int = 65, order: int = 3):
@@ -122,3 +129,47 @@ def test_atoms_that_are_too_close(potential: Potential) -> None:
     )
     with pytest.raises(DataError, match="too close"):
         tensors.evaluate(graph)
+
+
+def test_a_device_has_the_answers_of_the_native_library(
+    potential: Potential, random_graph: Callable[..., Graph]
+) -> None:
+    part = select(potential, "pbe", ["O", "Mg"])
+    compiled = compile_potential(part, dtype="float32")
+    there = DevicePotential(compiled, "cpu")
+    graph = random_graph(7, 2)
+    for one, other in zip(there.evaluate(graph), compiled.evaluate(graph), strict=True):
+        assert one.dtype == torch.float64
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    assert there.check(Reference(part)).within(TOLERANCES[torch.float32])
+
+
+def test_a_device_that_computes_something_else_is_refused(potential: Potential) -> None:
+    class Wrong(TorchOperators):
+        def product(self, terms, b, species):
+            return 1.01 * super().product(terms, b, species)
+
+    part = select(potential, "pbe", ["O", "Mg"])
+    there = DevicePotential(compile_potential(part), "cpu", Wrong())
+    with pytest.raises(CheckFailedError, match="does not agree with the reference"):
+        there.check(Reference(part))
+
+
+def test_kernels_are_those_of_the_device() -> None:
+    assert isinstance(operators_for("cpu"), TorchOperators)
+    if find_spec("triton"):
+        assert type(operators_for("cuda:0")).__name__ == "TritonOperators"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_gpu_has_the_answers_of_the_processor(
+    potential: Potential, crystal: Atoms, dtype: str
+) -> None:
+    results = []
+    for device in ("cpu", "cuda"):
+        crystal.calc = Calculator(potential, "pbe", dtype, device, backend="compiled")
+        results.append((crystal.get_potential_energy(), crystal.get_forces()))
+    tolerance = {"float64": 1e-9, "float32": 1e-3}[dtype]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
