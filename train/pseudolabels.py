@@ -33,15 +33,19 @@ from lamplighter.model import (
     read_header,
 )
 from lamplighter.train.data.extxyz import read_atoms
+from lamplighter.train.data.labels import LabelSettings, describe
 from lamplighter.train.structures import read_structures, uid_of
 from lamplighter.train.xyz_writer import write_xyz
 
-VERSION = 1
+VERSION = 2
 """Raised when the same inputs would give other labels."""
 
 DIGEST = "pseudolabel"
 PARTS = ("weights", "head", "dtype", "code", "input", "frames")
-KEPT = ("config_type", "uid", "box", "domain", "weight", "total_charge", "total_spin")
+KEPT = (
+    *("config_type", "uid", "box", "domain", "group", "weight"),
+    *("total_charge", "total_spin"),
+)
 """Keys of the structures that the labelled file keeps."""
 
 BATCH = 64
@@ -57,7 +61,8 @@ class Fingerprint:
         head: head that labels.
         dtype: precision of the evaluation.
         code: version of Lamplighter and of this stage.
-        input: SHA-256 of the files with the structures, in their order.
+        input: SHA-256 of the files with the structures, in their order, and of what
+            is declared about them.
     """
 
     weights: str
@@ -90,12 +95,13 @@ class Labelled:
     reused: bool
 
 
-def label_structures(
+def label_structures(  # noqa: PLR0913 - each is an option of the command
     model: str | os.PathLike[str],
     files: Sequence[str | os.PathLike[str]],
     *,
     head: str,
     output: str | os.PathLike[str],
+    labels: LabelSettings | None = None,
     dtype: Literal["float32", "float64"] = "float64",
     device: str = "cpu",
     wait_s: float = 600.0,
@@ -113,6 +119,8 @@ def label_structures(
             reads, or any format that ASE reads; labels that they have are left out.
         head: the head that labels.
         output: the file to write.
+        labels: names and units in the files, and which of their structures are
+            wanted; None means the defaults.
         dtype: precision of the evaluation.
         device: where to compute.
         wait_s: how long to wait for another process that writes the same file, s.
@@ -128,13 +136,13 @@ def label_structures(
             another process holds it for longer than `wait_s`.
     """
     target = Path(output)
-    wanted = fingerprint_of(model, files, head=head, dtype=dtype)
+    wanted = fingerprint_of(model, files, head=head, labels=labels, dtype=dtype)
     with _only_one(target, wait_s):
         if target.exists():
             return _reuse(target, wanted)
         potential = load_potential(model, dtype=dtype, device=device)
         level = potential.config.head(head).level_of_theory
-        structures = [named for path in files for named in read_structures(Path(path))]
+        structures = [n for path in files for n in read_structures(Path(path), labels)]
         found = list(_evaluated(potential, structures, head))
         marks = _marks(wanted, len(structures))
         frames = [
@@ -151,6 +159,7 @@ def fingerprint_of(
     files: Sequence[str | os.PathLike[str]],
     *,
     head: str,
+    labels: LabelSettings | None = None,
     dtype: str = "float64",
 ) -> Fingerprint:
     """Return what pseudolabels of these files would depend on.
@@ -169,6 +178,8 @@ def fingerprint_of(
         if not Path(path).is_file():
             raise DataError(explain("structure file not found", got=path))
         digests.append(sha256_file(path))
+    if labels is not None and not labels.is_plain:
+        digests.append(json.dumps(describe(labels), sort_keys=True))
     config = json.dumps(header.config.to_dict(), sort_keys=True)
     return Fingerprint(
         weights=_digest(header.tensors_sha256 + config),

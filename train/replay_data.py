@@ -54,6 +54,7 @@ def _pseudo(
                 [path],
                 head=head.name,
                 output=target,
+                labels=head.labels,
                 dtype="float64" if config.run.dtype == "float64" else "float32",
                 device=config.run.device,
             )

@@ -10,9 +10,10 @@ import numpy as np
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError
 
-from lamplighter.errors import DataError, explain
+from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.train.data.frame import Frame, geometry_digest
-from lamplighter.train.data.sources import READERS, read_source
+from lamplighter.train.data.labels import LabelSettings, describe, is_wanted
+from lamplighter.train.data.sources import READERS, is_xyz, read_source, translated
 
 Named = Sequence[tuple[str, Atoms]]
 """What messages call a structure, and the structure."""
@@ -29,16 +30,32 @@ UNREADABLE = (
 """What ASE's readers raise about files that they cannot read."""
 
 
-def read_structures(path: Path) -> Named:
+def read_structures(path: Path, labels: LabelSettings | None = None) -> Named:
     """Return the structures of a file: data of this project, or what ASE reads.
 
+    Args:
+        path: the file.
+        labels: names and units in data of this project, and which frames are wanted;
+            None means the defaults.
+
     Raises:
-        DataError: the file cannot be read, or is cut off.
+        DataError: the file cannot be read, is cut off, or holds no wanted frame.
+        ConfigError: names or units are declared for a format that has its own.
         OptionalDependencyError: the kind of file needs a package that is not installed.
     """
+    settings = labels or LabelSettings()
     name = path.name.removesuffix(".gz")
     if name.endswith((".xyz", ".extxyz")) or path.suffix.lower() in READERS:
-        return [(f"{path}: frame {f.number}", f.atoms) for f in read_source(path)]
+        return _of_data(path, settings)
+    if not settings.is_plain:
+        raise ConfigError(
+            explain(
+                f"{path} is of a format with names and units of its own",
+                got=f"labels {describe(settings)}",
+                wanted="extended XYZ, a database or HDF5",
+                fix="convert the file, or remove the labels",
+            )
+        )
     try:
         found = ase.io.read(path, index=":")
     except UNREADABLE as error:
@@ -51,6 +68,27 @@ def read_structures(path: Path) -> Named:
         ) from error
     several = found if isinstance(found, list) else [found]
     return [(f"{path}: frame {k}", atoms) for k, atoms in enumerate(several)]
+
+
+def _of_data(path: Path, settings: LabelSettings) -> Named:
+    plain = settings.is_plain and is_xyz(path)
+    found = [
+        (
+            f"{path}: frame {one.number}",
+            one.atoms if plain else translated(one, settings, path),
+        )
+        for one in read_source(path)
+        if is_wanted(one, settings.where)
+    ]
+    if not found:
+        raise DataError(
+            explain(
+                f"no frame of {path} has the values that are asked for",
+                got=f"labels.where {dict(settings.where)}",
+                wanted=">= 1 frame",
+            )
+        )
+    return found
 
 
 def uid_of(atoms: Atoms) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.io.extxyz import key_val_dict_to_str
 
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.labels import TEXTS
 
 
 def write_xyz(path: Path, structures: Iterable[Atoms]) -> None:
@@ -50,15 +50,9 @@ def _frame(atoms: Atoms) -> str:
 def labelled_atoms(frame: Frame) -> Atoms:
     """Return a frame with the keys that [`read_frames`][] reads it from."""
     atoms = frame.atoms()
-    info: dict[str, Any] = {
-        "REF_energy": frame.energy,
-        "uid": frame.uid,
-        "head": frame.head,
-        "level": frame.level,
-        "config_type": frame.config_type,
-        "domain": frame.domain,
-    }
-    atoms.info = {key: value for key, value in info.items() if value != ""}
+    texts = {name: getattr(frame, name) for name in TEXTS}
+    atoms.info = {"REF_energy": frame.energy}
+    atoms.info |= {name: text for name, text in texts.items() if text}
     if frame.weight != 1.0:
         atoms.info["weight"] = frame.weight
     if frame.forces is not None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.db import connect
 from ase.io import write
 
 from lamplighter.errors import ConfigError, DataError
@@ -23,6 +24,7 @@ from lamplighter.model import (
     save_potential,
 )
 from lamplighter.train import pseudolabels
+from lamplighter.train.data.labels import LabelSettings
 from lamplighter.train.data.reader import read_frames
 from lamplighter.train.pseudolabels import fingerprint_of, label_structures
 
@@ -105,6 +107,55 @@ def test_geometries_are_kept_to_the_bit(model, tmp_path):
     assert np.array_equal(frame.positions, positions)
 
 
+BOHR = LabelSettings(
+    length_unit="bohr",
+    uid_key="name",
+    config_type_key="kind",
+    group_key="trajectory",
+    where={"charge": "0"},
+)
+
+
+def test_structures_are_read_as_they_are_declared(model, tmp_path):
+    """Other units and names, and frames that are not wanted."""
+    positions = molecule("H2O").positions
+    frames = [Atoms("OHH", positions / 0.529177210903) for _ in range(2)]
+    for charge, atoms in enumerate(frames):
+        atoms.info = {"charge": charge, "name": f"n{charge}", "kind": "wet"}
+        atoms.info["trajectory"] = "t"
+    path, out = tmp_path / "bohr.xyz", tmp_path / "out.xyz"
+    write(path, frames, format="extxyz")
+    done = label_structures(model, [path], head="hot", output=out, labels=BOHR)
+    (frame,) = read_frames(out)
+    assert done.frames == 1
+    assert (frame.uid, frame.config_type, frame.group) == ("n0", "wet", "t")
+    np.testing.assert_allclose(frame.positions, positions, atol=1e-6)
+    with pytest.raises(ConfigError, match=r"depend on something else.*input"):
+        label_structures(model, [path], head="hot", output=out)
+    other = dataclasses.replace(BOHR, where={"charge": "7"})
+    with pytest.raises(DataError, match=r"no frame of .* has the values"):
+        label_structures(
+            model, [path], head="hot", output=tmp_path / "o.xyz", labels=other
+        )
+
+
+def test_databases_keep_their_words(model, tmp_path):
+    path, out = tmp_path / "one.db", tmp_path / "out.xyz"
+    with connect(path) as database:
+        database.write(molecule("H2O"), uid="w1", config_type="wet")
+    label_structures(model, [path], head="hot", output=out)
+    (frame,) = read_frames(out)
+    assert (frame.uid, frame.config_type) == ("w1", "wet")
+
+
+def test_units_of_a_format_that_has_its_own_are_refused(model, tmp_path):
+    path = tmp_path / "one.traj"
+    write(path, molecule("H2O"))
+    out = tmp_path / "out.xyz"
+    with pytest.raises(ConfigError, match="names and units of its own"):
+        label_structures(model, [path], head="hot", output=out, labels=BOHR)
+
+
 def test_a_head_with_dispersion_labels_without_it(model, structures, tmp_path):
     """Labels of such a head lack dispersion; so do those that stand in for them."""
     out = tmp_path / "labelled.xyz"
@@ -177,8 +228,8 @@ def test_another_version_of_the_code_is_refused(
 ):
     out = tmp_path / "labelled.xyz"
     label_structures(model, [structures], head="hot", output=out)
-    monkeypatch.setattr(pseudolabels, "VERSION", 2)
-    with pytest.raises(ConfigError, match=r"code .*/1 instead of .*/2"):
+    monkeypatch.setattr(pseudolabels, "VERSION", 99)
+    with pytest.raises(ConfigError, match=r"code .*/2 instead of .*/99"):
         label_structures(model, [structures], head="hot", output=out)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import atomic_path
@@ -18,7 +17,7 @@ from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.hdf5 import BLOCK, FORMAT, VERSION
 from lamplighter.train.data.labels import TEXTS
 from lamplighter.train.data.optional import import_extra
-from lamplighter.train.xyz_writer import write_xyz
+from lamplighter.train.xyz_writer import labelled_atoms, write_xyz
 
 ENDINGS = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".h5", ".hdf5")
 
@@ -82,26 +81,6 @@ class _Counted:
         for frame in self.frames:
             self.number += 1
             yield frame
-
-
-def labelled_atoms(frame: Frame) -> Atoms:
-    """Return a frame as ASE atoms with the labels of extended XYZ."""
-    atoms = frame.atoms()
-    atoms.info["REF_energy"] = frame.energy
-    if frame.forces is not None:
-        atoms.arrays["REF_forces"] = frame.forces
-    if frame.stress is not None:
-        atoms.info["REF_stress"] = frame.stress
-    if frame.weight != 1.0:
-        atoms.info["weight"] = frame.weight
-    if frame.hessian is not None:
-        rows = frame.hessian
-        values = rows.values.swapaxes(0, 1).reshape(frame.n_atoms, -1)
-        atoms.arrays["REF_hessian"] = values
-        index = np.stack([rows.atoms, rows.components], axis=1)
-        atoms.info["REF_hessian_index"] = index.ravel()
-    atoms.info |= {name: getattr(frame, name) for name in TEXTS if getattr(frame, name)}
-    return atoms
 
 
 def _write_hdf5(path: Path, frames: Iterable[Frame]) -> None:
