@@ -17,6 +17,28 @@ from lamplighter.errors import ConfigError, explain
 
 T = TypeVar("T")
 
+MERGE = "tag:yaml.org,2002:merge"
+"""Of the key ``<<``, which takes over another mapping."""
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Refuses a key that comes twice, of which yaml takes the last without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Return the mapping of a node."""
+        names = [
+            key.value
+            for key, _ in node.value
+            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE
+        ]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {name!r} comes twice",
+                    problem_mark=node.start_mark,
+                )
+        return super().construct_mapping(node, deep)
+
 
 def read_yaml(cls: type[T], path: str | os.PathLike[str]) -> T:
     """Return the configuration of type `cls` that a YAML file holds.
@@ -44,7 +66,8 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
             explain("configuration file not found", got=source, wanted="a YAML file")
         )
     try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        # The loader is that of yaml.safe_load.
+        content = yaml.load(source.read_text(encoding="utf-8"), _Loader)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(explain(f"{source} is not YAML", got=error)) from error
     if not isinstance(content, dict):

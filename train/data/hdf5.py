@@ -10,8 +10,8 @@ frames behind each other:
 * for each atom ``numbers``, ``positions`` [3] (Å), ``forces`` [3] (eV/Å).
 
 mace-torch: groups ``config_batch_I/config_J`` with ``atomic_numbers``, ``positions``,
-``cell``, ``pbc``, ``config_type``, ``properties`` and ``property_weights``; a property
-that is ``None`` or weighs 0 is absent.
+``cell``, ``pbc``, ``weight``, ``config_type``, ``properties`` and ``property_weights``;
+a property that is ``None`` or weighs 0 is absent.
 """
 
 from __future__ import annotations
@@ -179,12 +179,16 @@ def _mace_found(group: Any, number: int, where: str) -> Found:
     for name in ("config_type", "head"):
         if name in group:
             row[name] = _unpacked(group[name][()]) or ""
+    if "weight" in group:
+        weight = _unpacked(group["weight"][()])
+        row["weight"] = 1.0 if weight is None else float(weight)
     weights = group["property_weights"]
     for name, entry in group["properties"].items():
         value = _unpacked(entry[()])
-        absent = name in weights and _unpacked(weights[name][()]) in (None, 0.0)
-        if value is not None and not absent:
+        weight = _unpacked(weights[name][()]) if name in weights else 1.0
+        if value is not None and weight not in (None, 0.0):
             row[name] = value
+            row[f"config_{name}_weight"] = weight
     if row.get("config_type") == "Default":
         del row["config_type"]
     return found_in_row(row, number, where)

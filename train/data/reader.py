@@ -31,6 +31,7 @@ from ase import Atoms
 from lamplighter.arrays import Floats
 from lamplighter.errors import DataError, explain
 from lamplighter.train.data.checks import check_file, check_frame
+from lamplighter.train.data.foreign_weights import check_foreign_weights
 from lamplighter.train.data.frame import Frame, geometry_digest
 from lamplighter.train.data.hessian import HessianRows
 from lamplighter.train.data.labels import LabelSettings, is_wanted
@@ -67,8 +68,7 @@ def read_frames(
             file, frame number, uid and key.
         OptionalDependencyError: a package that the file needs is not installed.
     """
-    source = Path(path)
-    bounds = limits or ReaderLimits()
+    source, bounds = Path(path), limits or ReaderLimits()
     found = numbered_frames(source, head, level=level, limits=bounds, labels=labels)
     frames = [frame for _, frame in found]
     check_file(frames, source, bounds)
@@ -118,11 +118,8 @@ def numbered_frames(
         else:
             yield number, frame
     if number < start and start == 0:
-        raise DataError(
-            explain(
-                f"{source} holds no frame", got="an empty file", wanted=">= 1 frame"
-            )
-        )
+        text = explain(f"{source} holds no frame", got="an empty file", wanted=">= 1")
+        raise DataError(text)
 
 
 def frames_to_judge(
@@ -272,6 +269,8 @@ class _Raw:
         value = self._numbers("weight", self.labels.get("weight", 1.0), wanted)
         if value.shape != () or value < 0:
             self.refuse("weight", "is not a weight", got=value.tolist(), wanted=wanted)
+        if self.for_judging is None:
+            check_foreign_weights(self.labels, self.where)
         return float(value)
 
     def hessian(self) -> HessianRows | None:

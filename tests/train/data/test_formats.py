@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
+from ase.io import write
 from data_rows import pack, row_of
 
 from lamplighter.errors import DataError, OptionalDependencyError
@@ -441,3 +442,37 @@ def test_json_rows_are_plain_data(tmp_path, structures):
     path.write_text(json.dumps(content))
     frame = read_frames(path, "pbe")[0]
     np.testing.assert_array_equal(frame.cell, structures[0].cell.array)
+
+
+def test_weights_of_mace_torch_count_or_are_refused(files, tmp_path):
+    def heavier(file):
+        file["config_batch_0/config_1/weight"][...] = 3.0
+
+    frames = read_frames(_mace_without(files, tmp_path, heavier), "pbe")
+    assert [f.weight for f in frames] == [1.0, 3.0, 1.0]
+
+    def half(file):
+        file["config_batch_0/config_0/property_weights/forces"][...] = 0.5
+
+    with pytest.raises(DataError, match=r"config_forces_weight would have no effect"):
+        read_frames(_mace_without(files, tmp_path, half), "pbe")
+
+
+@pytest.mark.parametrize("key", ["config_weight", "config_energy_weight"])
+def test_keys_of_mace_torch_are_refused_where_they_say_something(
+    key, structures, tmp_path
+):
+    atoms = structures[0]
+    path = tmp_path / "one.xyz"
+    for value, fits in ((1.0, True), (0.5, False)):
+        atoms.info[key] = value
+        write(path, atoms, format="extxyz")
+        labels = LabelSettings(
+            energy_key="energy", forces_key="forces", stress_key="stress"
+        )
+        if fits:
+            (frame,) = read_frames(path, "pbe", labels=labels)
+            assert frame.weight == 1.0
+        else:
+            with pytest.raises(DataError, match=f"{key} would have no effect"):
+                read_frames(path, "pbe", labels=labels)
