@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ __all__ = [
     "TrainConfig",
     "check",
     "check_heads",
+    "check_quotas",
 ]
 
 SCAN_TYPES = ("IsolatedAtom", "*_eos", "*_elastic", "dimer")
@@ -128,6 +130,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_heads(self.heads)
+        check_quotas(self.heads)
 
 
 def check_heads(heads: tuple[HeadData, ...]) -> None:
@@ -140,3 +143,15 @@ def check_heads(heads: tuple[HeadData, ...]) -> None:
     check(bool(names), "heads", names, "at least one head")
     twice = sorted({name for name in names if names.count(name) > 1})
     check(not twice, "heads", f"{', '.join(twice)} twice", "different names")
+
+
+def check_quotas(heads: Sequence[HeadData]) -> None:
+    """Refuse quotas of some heads only: they are relative to each other.
+
+    Raises:
+        ConfigError: as above.
+    """
+    without = [head.name for head in heads if head.quota is None]
+    given = [head.name for head in heads if head.quota is not None]
+    got = f"quota of {', '.join(given)}, none of {', '.join(without)}"
+    check(not (given and without), "heads: quota", got, "quotas of all heads, or none")

@@ -18,6 +18,7 @@ from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.finetune_heads import (
     check_elements,
     check_heads_of_base,
+    items_of,
     new_head,
     start_readouts,
     training_items,
@@ -25,6 +26,7 @@ from lamplighter.train.finetune_heads import (
 from lamplighter.train.forgetting import forgetting, roll_back
 from lamplighter.train.heads import FittedHead, train_reference_bias
 from lamplighter.train.job import Job, NoGuard, Outcome
+from lamplighter.train.learning import check_learning
 from lamplighter.train.loop import Trainer
 from lamplighter.train.lora import merged
 from lamplighter.train.new_heads import add_heads
@@ -130,8 +132,10 @@ def _start(
     """Return the enlarged potential, its data, and what guards its old heads."""
     everything = prepare((*config.heads, *old_heads), config.split, config.limits)
     check_elements(everything, base)
+    replayed = config.replay_heads if config.replay_fraction > 0 else ()
+    check_learning((*config.heads, *replayed), everything, config.loss)
     data, reports = choose_replay(everything, config, base)
-    fitted = [new_head(head, data, base) for head in config.heads]
+    fitted = [new_head(head, data, base, config.loss) for head in config.heads]
     starts = [head.start_from for head in config.heads]
     specs = [head.spec for head in fitted]
     potential = add_heads(base, list(zip(specs, starts, strict=True)))
@@ -193,7 +197,7 @@ def _job(config: FinetuneConfig, start: _Start, base_sha256: str) -> Job:
         potential=potential,
         train=train,
         costs=train.costs(),
-        validation=training_items(config, data.frames("validation"), potential),
+        validation=items_of(config, data.frames("validation"), potential),
         quotas=quotas,
         loss=config.loss,
         sampling=config.sampling,

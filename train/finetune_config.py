@@ -15,6 +15,7 @@ from lamplighter.train.config import (
     SplitSettings,
     check,
     check_heads,
+    check_quotas,
 )
 from lamplighter.train.data.limits import ReaderLimits
 
@@ -176,6 +177,8 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         check_heads((*self.heads, *self.replay_heads))
+        check_quotas(self.heads)
+        check_quotas(self.replay_heads)
         held = ", ".join([*self.freeze.patterns, f"{self.freeze.layers} layers"])
         if self.method == "frozen_trunk":
             wanted = "freeze: {layers: ...} or freeze: {patterns: [...]}"

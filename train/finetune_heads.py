@@ -18,6 +18,7 @@ from lamplighter.train.data.streaming import (
 )
 from lamplighter.train.finetune_config import FinetuneConfig, NewHead
 from lamplighter.train.heads import FittedHead
+from lamplighter.train.loss_config import LossSettings
 from lamplighter.train.new_heads import fit_new_head
 from lamplighter.train.prepare import PreparedData
 from lamplighter.train.readout_start import fit_first_readout
@@ -98,14 +99,16 @@ def _where(frames: Sequence[Frame], symbols: set[str]) -> str:
     return next(f.source for f in frames if elements_of([f]) & symbols)
 
 
-def new_head(head: NewHead, data: PreparedData, base: Potential) -> FittedHead:
+def new_head(
+    head: NewHead, data: PreparedData, base: Potential, loss: LossSettings
+) -> FittedHead:
     """Return a head with E0 from its data and the scale of the one it starts from.
 
     Raises:
         DataError: the data do not determine an E0.
     """
     (own,) = [h.train for h in data.heads if h.head.name == head.name]
-    return fit_new_head(head, sampled(own, FIT_FRAMES), base)
+    return fit_new_head(head, sampled(own, FIT_FRAMES), base, loss)
 
 
 def start_readouts(
@@ -127,9 +130,16 @@ def _some(frames: Sequence[Frame], most: int) -> Sequence[Frame]:
 def training_items(
     config: FinetuneConfig, frames: Sequence[Frame], potential: Potential
 ) -> StreamedItems:
-    """Return frames as graphs with the weights of their heads; caches stay on disk."""
+    """Return the frames to learn from as graphs with their weights."""
     if not config.loss.use_isolated_atoms:
         frames = without_isolated_atoms(frames)
+    return items_of(config, frames, potential)
+
+
+def items_of(
+    config: FinetuneConfig, frames: Sequence[Frame], potential: Potential
+) -> StreamedItems:
+    """Return frames as graphs with the weights of their heads; caches stay on disk."""
     maker = ItemMaker(
         config=potential.config,
         heads={head.name: head for head in (*config.heads, *config.replay_heads)},

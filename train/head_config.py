@@ -69,8 +69,9 @@ class HeadData:
         dispersion: "none", "included" in the labels, or the rule to add, "d3bj:pbe".
         licence: licence of the data.
         source: where the data come from.
-        quota: share of the frames of a batch (relative to the other heads' quotas);
-            None leaves it to the sampling mode.
+        quota: share of the frames of a batch, relative to the quotas of the other
+            heads (in post-training: of the other old, or new, ones); all of them have
+            one, or none: None leaves the shares to the sampling mode.
         weight: factor on every loss term of this head.
         energy_weight: factor on the energy term of this head.
         forces_weight: factor on the force term of this head.

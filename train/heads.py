@@ -11,8 +11,9 @@ import torch
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.model import HeadSpec, Potential, read_header
 from lamplighter.model.reference_bias import ReferenceBias
-from lamplighter.train.config import HeadData
+from lamplighter.train.config import HeadData, LossSettings
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.learning import learnt_labels
 from lamplighter.train.prepare import resolve
 from lamplighter.train.references import Reference, reference_energies
 
@@ -31,7 +32,9 @@ class FittedHead:
 
 
 def fit_heads(
-    heads: Sequence[HeadData], frames: Mapping[str, Sequence[Frame]]
+    heads: Sequence[HeadData],
+    frames: Mapping[str, Sequence[Frame]],
+    loss: LossSettings | None = None,
 ) -> list[FittedHead]:
     """Return the specification of every head, in the order given.
 
@@ -41,6 +44,7 @@ def fit_heads(
     Args:
         heads: settings.
         frames: training frames by head name.
+        loss: what is minimised, for the record of what is learnt.
 
     Raises:
         ConfigError: `reference_like` names no head, or the heads refer to each other in
@@ -65,15 +69,18 @@ def fit_heads(
                 )
             )
         for head in ready:
-            fitted[head.name] = _fit_head(head, frames, fitted)
+            fitted[head.name] = _fit_head(head, frames, fitted, loss)
             waiting.remove(head)
     return [fitted[head.name] for head in heads]
 
 
 def make_spec(
-    head: HeadData, references: Sequence[Reference], frames: Sequence[Frame]
+    head: HeadData,
+    references: Sequence[Reference],
+    frames: Sequence[Frame],
+    loss: LossSettings | None = None,
 ) -> HeadSpec:
-    """Return the specification of a head from its settings, atoms and frames."""
+    """Return the specification of a head from its settings, atoms, frames and loss."""
     return HeadSpec(
         name=head.name,
         level_of_theory=head.level,
@@ -83,14 +90,8 @@ def make_spec(
         dispersion=head.dispersion,
         licence=head.licence,
         source=head.source,
-        learnt=learnt_labels(head),
+        learnt=learnt_labels(head, loss),
     )
-
-
-def learnt_labels(head: HeadData) -> dict[str, float]:
-    """Return the weight of every label that the head learns, masked ones left out."""
-    weights = {p: head.weight * getattr(head, f"{p}_weight") for p in head.properties}
-    return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 def foundation_energies(
@@ -159,6 +160,7 @@ def _fit_head(
     head: HeadData,
     frames: Mapping[str, Sequence[Frame]],
     fitted: Mapping[str, FittedHead],
+    loss: LossSettings | None,
 ) -> FittedHead:
     own = list(frames[head.name])
     if head.reference_like is None:
@@ -173,7 +175,7 @@ def _fit_head(
     else:
         references = _fit_like(head, own, frames, fitted)
     return FittedHead(
-        spec=make_spec(head, references, own), references=tuple(references)
+        spec=make_spec(head, references, own, loss), references=tuple(references)
     )
 
 
@@ -183,7 +185,10 @@ def _fit_like(
     frames: Mapping[str, Sequence[Frame]],
     fitted: Mapping[str, FittedHead],
 ) -> list[Reference]:
-    """Fit against the interaction energies of another head on the same geometries."""
+    """Fit against the interaction energies of another head on the same geometries.
+
+    Free atoms of the head count whether the other one has them or not.
+    """
     other = str(head.reference_like)
     atoms = fitted[other].spec.reference_energies
     twins = {f.uid: f for f in frames[other]}
@@ -201,11 +206,12 @@ def _fit_like(
         twins[f.uid].energy - sum(atoms[s] for s in f.atoms().get_chemical_symbols())
         for f in shared
     ]
+    lone = [f for f in own if f.is_isolated_atom and f.uid not in twins]
     return reference_energies(
-        shared,
+        [*shared, *lone],
         head=head.name,
         given=head.reference_energies,
-        interaction=interaction,
+        interaction=[*interaction, *(0.0 for _ in lone)],
         prior=atoms if head.reference_fit == "minimum-norm" else None,
         sources=head.reference_sources,
         foundation=foundation_energies(head),

@@ -108,6 +108,15 @@ class Job:
         """
         check_patterns(self.run, {item.frame.head for item in self.validation})
         judged = any(self.counts(item.frame.head) for item in self.validation)
+        if not judged and self.optimizer.schedule == "plateau":
+            raise ConfigError(
+                explain(
+                    "optimizer.schedule 'plateau' follows validation errors, and no "
+                    "frame is held out",
+                    fix="raise split.validation_fraction, name validation_files, or "
+                    "set another schedule",
+                )
+            )
         if not judged and self.run.selection != "last":
             raise ConfigError(
                 explain(

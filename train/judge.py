@@ -25,7 +25,7 @@ from lamplighter.train.data.sources import expand_files
 from lamplighter.train.error_groups import GROUPINGS, Grouping, domain_of, table_of
 from lamplighter.train.errors_table import UNITS, ErrorTable
 from lamplighter.train.evaluation import Residual, residuals
-from lamplighter.train.prepare import resolve
+from lamplighter.train.prepare import keep_hash, resolve
 from lamplighter.train.run_log import finite
 from lamplighter.train.xyz_writer import labelled_atoms, write_xyz
 
@@ -156,7 +156,7 @@ def read_labelled(
             raise DataError(
                 explain(f"{path} holds no frame", wanted="one labelled frame or more")
             )
-        hashes[path.name] = sha256_file(path)
+        keep_hash(hashes, path.name, sha256_file(path))
     return frames, hashes
 
 
@@ -246,10 +246,10 @@ def _ratio(
     if not len(table) or table[:, 0].sum() == 0.0:
         return None
     a, b = (float(np.sqrt(table[:, k].sum() / table[:, 2].sum())) for k in (0, 1))
-    draws = np.random.default_rng(0).integers(
-        len(table), size=(RESAMPLES, len(table))
-    )  # fmt: skip
-    drawn = table[draws].sum(axis=1)
+    rng, n = np.random.default_rng(0), len(table)
+    drawn = np.array(
+        [table[rng.integers(n, size=n)].sum(axis=0) for _ in range(RESAMPLES)]
+    )
     ratios = np.sqrt(drawn[:, 1] / np.maximum(drawn[:, 0], 1e-300))
     low, high = np.quantile(ratios, (0.025, 0.975))
     return Ratio(

@@ -57,6 +57,13 @@ class LossSettings:
     config_type_weights: dict[str, float] = field(default_factory=dict)
     use_isolated_atoms: bool = True
 
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """The labels with a term that counts."""
+        terms = {name: getattr(self, f"{name}_weight") for name in TERMS}
+        terms["stress"] += terms.pop("virial")
+        return tuple(name for name, weight in terms.items() if weight > 0)
+
     def __post_init__(self) -> None:
         for name in TERMS:
             weight = getattr(self, f"{name}_weight")

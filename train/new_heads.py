@@ -18,13 +18,20 @@ from lamplighter.model.evaluate import MOST_PAIRS
 from lamplighter.model.head_rows import add_heads
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.finetune_config import NewHead
-from lamplighter.train.heads import FittedHead, foundation_energies, learnt_labels
+from lamplighter.train.heads import FittedHead, foundation_energies
+from lamplighter.train.learning import learnt_labels
+from lamplighter.train.loss_config import LossSettings
 from lamplighter.train.references import reference_energies
 
 __all__ = ["add_heads", "fit_new_head", "interaction_energies"]
 
 
-def fit_new_head(head: NewHead, frames: Sequence[Frame], base: Potential) -> FittedHead:
+def fit_new_head(
+    head: NewHead,
+    frames: Sequence[Frame],
+    base: Potential,
+    loss: LossSettings | None = None,
+) -> FittedHead:
     """Return a head with E0 from its data and the scale of the head it starts from.
 
     A fit takes off the interaction energies of the head it starts from, so that both
@@ -35,6 +42,7 @@ def fit_new_head(head: NewHead, frames: Sequence[Frame], base: Potential) -> Fit
         head: settings.
         frames: training frames of the head.
         base: the potential that gets the head.
+        loss: what is minimised, for the record of what is learnt.
 
     Raises:
         ConfigError: the base has no head `head.start_from`.
@@ -65,7 +73,7 @@ def fit_new_head(head: NewHead, frames: Sequence[Frame], base: Potential) -> Fit
         dispersion=head.dispersion,
         licence=head.licence,
         source=head.source,
-        learnt=learnt_labels(head),
+        learnt=learnt_labels(head, loss),
     )
     return FittedHead(spec=spec, references=tuple(references))
 

@@ -72,6 +72,11 @@ class OptimizerSettings:
         check(self.clip_norm >= 0, "clip_norm", self.clip_norm, "at least 0")
         check(self.weight_decay >= 0, "weight_decay", self.weight_decay, ">= 0")
         check(0 < self.plateau_factor < 1, "plateau_factor", self.plateau_factor, "0-1")
+        final = 0 <= self.final_fraction <= 1
+        check(final, "final_fraction", self.final_fraction, "0 to 1")
+        for name in ("warmup_steps", "plateau_patience"):
+            value = getattr(self, name)
+            check(value >= 0, name, value, "at least 0")
         for pattern, factor in self.rate_factors.items():
             check(factor > 0, f"rate_factors: {pattern}", factor, "> 0, or use frozen")
         free = self.method == "schedule-free"

@@ -146,7 +146,7 @@ class _Reader:
         cached = [open_for_head(path, head) for path in paths if is_cache(path)]
         for part in cached:
             name = f"{head.name}: {part.cache.folder.name}"
-            self.hashes[name] = part.cache.index["fingerprint"]
+            keep_hash(self.hashes, name, part.cache.index["fingerprint"])
         if cached:
             check_unique(head, [frames, *cached])
             return _kept(frames, head), cached
@@ -156,7 +156,10 @@ class _Reader:
         frames: list[Frame] = []
         for path in expand_files(map(resolve, files)):
             if is_cache(path):
-                frames += open_for_head(path, head).sample(JUDGED_FRAMES)
+                part = open_for_head(path, head)
+                frames += part.sample(JUDGED_FRAMES)
+                name = f"{head.name}: {path.name}"
+                keep_hash(self.hashes, name, part.cache.index["fingerprint"])
                 continue
             frames += read_frames(
                 path,
@@ -165,9 +168,18 @@ class _Reader:
                 limits=self._limits,
                 labels=head.labels,
             )
-            self.hashes[path.name] = sha256_file(path)
+            keep_hash(self.hashes, path.name, sha256_file(path))
         _check_unique(head, frames)
         return frames
+
+
+def keep_hash(hashes: dict[str, str], name: str, sha256: str) -> None:
+    """Note the SHA-256 of a file; another file of the same name gets a number."""
+    number, key = 1, name
+    while hashes.get(key, sha256) != sha256:
+        number += 1
+        key = f"{name} ({number})"
+    hashes[key] = sha256
 
 
 def _split(

@@ -34,7 +34,8 @@ def fit_first_readout(potential: Potential, items: Sequence[Item], head: str) ->
 
     Args:
         potential: changed in place.
-        items: labelled frames of the head; isolated atoms do not count.
+        items: labelled frames of the head; isolated atoms do not count, nor do
+            energies that the head does not learn.
         head: name of the head.
     """
     column = potential.config.head_index(head)
@@ -44,7 +45,7 @@ def fit_first_readout(potential: Potential, items: Sequence[Item], head: str) ->
     weight = readout.weight.requires_grad_()
     rows, errors = [], []
     for item in items:
-        if item.frame.n_atoms > 1:
+        if item.frame.n_atoms > 1 and item.weights.energy > 0:
             row, error = _energy_and_slope(potential, item, weight)
             rows.append(row[column])
             errors.append(error)

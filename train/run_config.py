@@ -101,6 +101,9 @@ class RunSettings:
         for name in (*names, "keep_checkpoints", "accumulate"):
             value = getattr(self, name)
             check(value > 0, f"run: {name}", value, "at least 1")
+        for name in ("force_target", "energy_target"):
+            value = getattr(self, name)
+            check(value > 0, f"run: {name}", value, "more than 0")
         for name in ("max_minutes", "threads", "keep_best", "edge_chunk"):
             value = getattr(self, name)
             check(value >= 0, f"run: {name}", value, "at least 0")

@@ -25,6 +25,7 @@ from lamplighter.train.data.streaming import (
 )
 from lamplighter.train.heads import FittedHead, fit_heads, train_reference_bias
 from lamplighter.train.job import Job
+from lamplighter.train.learning import check_learning
 from lamplighter.train.loop import Trainer
 from lamplighter.train.prepare import PreparedData, prepare
 from lamplighter.train.preset_files import read_and_show
@@ -100,9 +101,9 @@ def _train(config: TrainConfig, ranks: Ranks) -> TrainResult:
 
 def build_job(config: TrainConfig, data: PreparedData) -> tuple[Job, dict[str, Any]]:
     """Return the run that `config` describes, and the E0 of its heads as a record."""
-    fitted = fit_heads(
-        config.heads, {h.head.name: sampled(h.train, FIT_FRAMES) for h in data.heads}
-    )
+    check_learning(config.heads, data, config.loss)
+    frames = {h.head.name: sampled(h.train, FIT_FRAMES) for h in data.heads}
+    fitted = fit_heads(config.heads, frames, config.loss)
     potential = _new_potential(config, data, fitted)
     train_reference_bias(potential, config.heads)
     items = _train_items(data, config, potential.config)

@@ -134,7 +134,7 @@ class ItemMaker:
         return Item(
             graph=graph.to(dtype=dtype, device=device),
             frame=frame,
-            weights=_weights(frame, self.heads.get(frame.head), self.loss),
+            weights=frame_weights(frame, self.heads.get(frame.head), self.loss),
             energy=torch.tensor([frame.energy], dtype=torch.float64, device=device),
             free_atoms=torch.tensor([free_atoms], dtype=torch.float64, device=device),
             forces=forces,
@@ -177,7 +177,10 @@ def make_items(
     return [maker.make(frame) for frame in frames]
 
 
-def _weights(frame: Frame, head: HeadData | None, loss: LossSettings) -> FrameWeights:
+def frame_weights(
+    frame: Frame, head: HeadData | None, loss: LossSettings
+) -> FrameWeights:
+    """Return the factors of a frame of a head; None for `head` weighs 1."""
     matching = (
         weight
         for pattern, weight in loss.config_type_weights.items()

@@ -56,6 +56,8 @@ def split_frames(
     for name, uids in strata.items():
         if len(uids) >= settings.min_stratum and not _is_kept(name, settings):
             _draw(name, uids, settings, validation, test)
+    # A geometry may be of another kind in another head, and so be drawn twice.
+    validation -= test
     _top_up(frames, settings, decided | test, validation)
     _keep_elements(frames, decided, validation, test)
     return Split(

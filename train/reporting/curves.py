@@ -11,7 +11,7 @@ from lamplighter.train.reporting.facts import RunFacts
 
 Record = Mapping[str, Any]
 
-TERMS = ("loss", "energy", "forces", "stress", "virial", "hessian", "bias")
+TERMS = ("loss", "energy", "forces", "stress", "virial", "hessian", "prior")
 """Weighted terms of the training loss, as the log calls them."""
 
 
