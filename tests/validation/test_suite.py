@@ -122,8 +122,8 @@ def test_materials_are_built_in_or_read(tmp_path: Path) -> None:
         structure_of("Unobtainium")
     with pytest.raises(DataError, match="cannot read the structure of any"):
         structure_of("any", tmp_path / "none.cif")
-    Atoms("H", positions=[[0, 0, 0]]).write(tmp_path / "h.xyz")
-    with pytest.raises(DataError, match="not periodic"):
+    Atoms("H", positions=[[0, 0, 0]], pbc=True).write(tmp_path / "h.xyz")
+    with pytest.raises(DataError, match="structure of any has no cell"):
         structure_of("any", tmp_path / "h.xyz")
 
 
