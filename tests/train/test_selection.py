@@ -93,9 +93,7 @@ def test_a_head_is_scored_by_what_it_learns():
 
 def test_scores_that_are_no_numbers_end_a_run():
     check_scores({"pbe": 1.0}, step=4, kept="here")
-    with pytest.raises(
-        TrainingDivergedError, match=r"of scan, hot are not.*step 4.*h"
-    ):
+    with pytest.raises(TrainingDivergedError, match=r"of scan, hot are not.*step 4.*h"):
         check_scores(
             {"pbe": 1.0, "scan": float("nan"), "hot": float("inf")}, step=4, kept="here"
         )
