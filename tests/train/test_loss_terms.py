@@ -125,16 +125,24 @@ def test_doubling_a_weight_of_a_head_doubles_its_property(frames, potential, ter
     doubled(plain, heavy)
 
 
-def test_weights_of_head_frame_and_config_type_count_for_every_term(frames, potential):
+@pytest.mark.parametrize("delta", [0.01, 1e6])
+def test_weights_of_head_frame_and_config_type_count_for_every_term(
+    frames, potential, delta
+):
+    """On the line of the Huber functions, and on their parabola.
+
+    A weight inside them would double a gradient on the line too.
+    """
+    settings = dataclasses.replace(ALL, **{f"{term}_delta": delta for term in TERMS})
     heavier = [dataclasses.replace(f, weight=2.0) for f in frames]
     by_type = LossSettings(config_type_weights={"*": 2.0})
-    plain = gradient(potential, batch_of(frames, potential), ALL)
+    plain = gradient(potential, batch_of(frames, potential), settings)
     for batch in (
         batch_of(frames, potential, heads=(head(weight=2.0),)),
         batch_of(heavier, potential),
         batch_of(frames, potential, loss=by_type),
     ):
-        doubled(plain, gradient(potential, batch, ALL))
+        doubled(plain, gradient(potential, batch, settings))
 
 
 def test_the_weight_of_one_frame_is_that_of_its_part_of_the_gradient(frames, potential):

@@ -359,6 +359,10 @@ def test_the_choice_of_replay_is_written(config, selection, tmp_path):
     assert all(r["not_covered"] == [] for r in reports)
     assert all(r["distances"]["median"] > 0 for r in reports)
     assert "5 of" in (chosen.output / "replay.txt").read_text()
+    learnt = json.loads(result.errors.read_text())["splits"]["train"]
+    counts = {r["head"]: r["n_frames"] for r in learnt if r["config_type"] == "all"}
+    assert (counts["pbe"], counts["hot"]) == (5, 5)
+    assert counts["new"] > 5
     assert result.reason == "steps"
 
 

@@ -134,6 +134,7 @@ WEAK_POINTS = {
     ),
     "17: settings of the user are overridden": (
         f"{HERE}::test_a_section_that_is_given_is_what_is_used",
+        f"{HERE}::test_post_training_forces_nothing",
         "train/test_presets.py::test_own_values_win_and_the_rest_of_a_section_stays",
         "train/test_presets.py::test_a_preset_changes_nothing_that_a_file_sets",
         "train/test_presets.py::test_effective_values_are_shown_with_their_origin",
@@ -220,3 +221,32 @@ def test_a_section_that_is_given_is_what_is_used(tiny_config):
         config.optimizer,
         config.run,
     )
+
+
+def test_post_training_forces_nothing(base, base_config, data_file, tmp_path):
+    """Rates, averages and losses of a post-training are those of the user."""
+    import dataclasses
+    import importlib
+
+    from lamplighter.train import FinetuneConfig, NewHead
+
+    module = importlib.import_module("lamplighter.train.finetune")
+    new = data_file("new.xyz", head="new", level="NEW", n=3)
+    config = FinetuneConfig(
+        base=base,
+        output=tmp_path / "tuned",
+        heads=(NewHead(name="new", level="NEW", files=(new,), start_from="hot"),),
+        replay_heads=base_config.heads,
+        loss=LossSettings(energy_weight=3.0, forces_weight=7.0, forces_kind="mse"),
+        optimizer=OptimizerSettings(learning_rate=0.123, ema_decay=0.5, clip_norm=3.0),
+        run=dataclasses.replace(base_config.run, max_steps=7, seed=99),
+    )
+    start = module._start(config, load_potential(base), config.replay_heads)
+    job = module._job(config, start, "0" * 64)
+    assert (job.loss, job.optimizer, job.run, job.sampling) == (
+        config.loss,
+        config.optimizer,
+        config.run,
+        config.sampling,
+    )
+    assert job.quotas == pytest.approx({"pbe": 0.25, "hot": 0.25, "new": 0.5})
