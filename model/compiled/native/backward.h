@@ -22,7 +22,7 @@ template <typename Real> void EvaluationOf<Real>::project_back(const Task &task)
       std::fill_n(back[k], layer.features.size, Real(0));
   } else {
     const Layer &next = p_.layers[task.t + 1];
-    const Field gradients = kept(layers_[task.t + 1].gradients, next.edges, task);
+    const Field gradients = by_atom(shared_[task.t + 1].gradients, next.edges, task);
     for (int l = 0; l <= next.l_edge; ++l)
       apply(task, l, gradients, next.up[l].backward(task.species), back, true);
   }
@@ -36,7 +36,7 @@ template <typename Real> void EvaluationOf<Real>::update_back(const Task &task) 
   const Field back = kept(task.state.back, layer.features, task);
   if (task.t > 0) {
     const Layer &last = p_.layers[task.t - 1];
-    const Field before = kept(layers_[task.t - 1].back, last.features, task);
+    const Field before = by_atom(layers_[task.t - 1].back, last.features, task);
     for (int64_t k = 0; k < task.n; ++k)
       std::fill_n(before[k], last.features.size, Real(0));
     for (int l = 0; l <= std::min(layer.l_in, layer.l_out); ++l)
@@ -86,7 +86,7 @@ template <typename Real> void EvaluationOf<Real>::norm_back(const Task &task) {
     for (int64_t k = 0; k < task.n; ++k)
       std::copy_n(layer.offset.data() + task.species * width, width, residual[k]);
   } else if (layer.gated) {
-    const Field rows = kept(task.state.rows, layer.edges, task);
+    const Field rows = by_atom(task.shared.rows, layer.edges, task);
     for (int l = 0; l <= std::min(layer.l_edge, p_.l_max); ++l)
       apply(task, l, rows, layer.residual[l].forward(task.species), residual, false);
   }
@@ -97,7 +97,7 @@ template <typename Real> void EvaluationOf<Real>::norm_back(const Task &task) {
     double dot = 0.0;
     for (int64_t j = 0; j < size; ++j)
       dot += double(back[k][j]) * double(message[k][j] - residual[k][j]);
-    drho[k] = -layer.beta * task.state.inverse[task.atom[k]] * dot;
+    drho[k] = -layer.beta * task.shared.inverse[task.atom[k]] * dot;
   }
 }
 
@@ -120,7 +120,7 @@ void EvaluationOf<Real>::sums_back(const Task &task, Real *gradients) {
     apply(task, l, dmessage(task), layer.sum_map[l].backward(task.species), dsums, false);
   for (int64_t k = 0; k < task.n; ++k) {
     const int64_t atom = task.atom[k];
-    const Real factor = Real(task.state.inverse[atom]);
+    const Real factor = Real(task.shared.inverse[atom]);
     for (int64_t j = 0; j < layer.sum.size; j += kLanes<Real>) at(dsums[k] + j) *= factor;
     neighbors_back(task, atom, task.work.drho[k], dsums[k], gradients);
   }

@@ -3,7 +3,8 @@
 //
 // Atoms are taken in blocks of one species, so that all matrices of a block are the same.
 // Nothing is kept for pairs but one gradient each; what the backward pass needs of an atom
-// is the input of the product, the output of the layer and, behind a gate, its input.
+// is the input of the product, the output of the layer and, behind a gate, its input. In
+// the last layer a block goes back as soon as it arrives: nothing of that is kept there.
 #ifndef LAMPLIGHTER_EVALUATION_H
 #define LAMPLIGHTER_EVALUATION_H
 
@@ -17,7 +18,8 @@ constexpr int64_t kBlock = 24;
 template <typename Real> class EvaluationOf : public EvaluationBase {
  public:
   EvaluationOf(const PotentialOf<Real> &potential, int threads)
-      : p_(potential), layers_(potential.n_layers), threads_(threads),
+      : p_(potential), layers_(potential.n_layers), shared_(potential.n_layers),
+        threads_(threads),
         scratch_(threads_.count()), private_(threads_.count()) {}
 
   void begin(const lamplighter_atoms &atoms) override;
@@ -27,8 +29,8 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
     const Layer &layer = p_.layers.at(t);
     return t == 0 ? 0 : layer.edges.size;
   }
-  void *rows(int t) override { return layers_.at(t).rows.data(); }
-  void *gradients(int t) override { return layers_.at(t).gradients.data(); }
+  void *rows(int t) override { return shared_.at(t).rows.data(); }
+  void *gradients(int t) override { return shared_.at(t).gradients.data(); }
   const double *energies() const override { return energies_.data(); }
   const double *pair_gradients() const override { return pair_gradients_.data(); }
   int64_t bytes() const override;
@@ -36,12 +38,16 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
  private:
   typedef LayerOf<Real> Layer;
 
-  // What is kept of a layer from the forward to the backward pass.
+  // What is kept of a layer from the forward to the backward pass: of all own atoms, or,
+  // in the last layer, of those of one block.
   struct State {
-    std::vector<Real> message;          // [n_own][m], behind a gate only
-    std::vector<Real> nodes;            // [n_own][B]
-    std::vector<Real> features;         // [n_own][h]
-    std::vector<Real> back;             // [n_own][dE/dh]
+    std::vector<Real> message;   // [n][m], behind a gate only
+    std::vector<Real> nodes;     // [n][B]
+    std::vector<Real> features;  // [n][h]
+    std::vector<Real> back;      // [n][dE/dh]
+  };
+  // What belongs to a layer and to atoms, whatever is done with a block.
+  struct Exchanged {
     std::vector<double> inverse;        // [n_own]: 1 / (alpha + beta rho)
     std::vector<Real> rows, gradients;  // [n_all][u], [n_all][dE/du]
   };
@@ -49,6 +55,7 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   struct Scratch {
     std::vector<Real> sums, message, gated, product, dnodes, residual;
     std::vector<Real> hidden, program, radial, slope;
+    State last;  // of the block at work in the last layer
     std::vector<double> drho;
     std::vector<const Real *> from;
     std::vector<Real *> to;
@@ -64,7 +71,9 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
     const int64_t *atom;
     const Layer &layer;
     State &state;
+    Exchanged &shared;
     Scratch &work;
+    const int64_t *place;  // where the atoms are in `state`; null: in the block's order
   };
   // Numbers of each atom of a block, the rows of its degrees laid out by `layout`.
   struct Field {
@@ -77,6 +86,11 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   };
 
   Field kept(std::vector<Real> &values, const Layout &layout, const Task &task) const {
+    if (task.place == nullptr) return passing(values, layout);
+    return {values.data(), layout, task.place};
+  }
+  // Of the rows that are exchanged, or of the layer before.
+  Field by_atom(std::vector<Real> &values, const Layout &layout, const Task &task) const {
     return {values.data(), layout, task.atom};
   }
   Field passing(std::vector<Real> &values, const Layout &layout) const {
@@ -88,8 +102,18 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
              const Field &to, bool add) const;
 
   Task task(int t, const Block &block, int thread) {
-    return {t, block.species, block.end - block.begin, order_.data() + block.begin,
-            p_.layers[t], layers_[t], scratch_[thread]};
+    const bool last = t + 1 == p_.n_layers;
+    const int64_t *atom = order_.data() + block.begin;
+    return {t, block.species, block.end - block.begin, atom, p_.layers[t],
+            last ? scratch_[thread].last : layers_[t], shared_[t], scratch_[thread],
+            last ? nullptr : atom};
+  }
+  void go_forward(const Task &);
+  void go_back(const Task &, Real *gradients);
+  void clear_gradients(int t);
+  void add_gradients(int t);
+  Real *gradients_of(int t, int thread) {
+    return thread == 0 ? shared_[t].gradients.data() : private_[thread].data();
   }
   void check(const lamplighter_atoms &) const;
   void arrange_blocks();
@@ -120,7 +144,8 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   int stage_ = -1;  // forward 0 ... n - 1, then backward; -1 before the first begin
   std::vector<int64_t> order_;
   std::vector<Block> blocks_;
-  std::vector<State> layers_;
+  std::vector<State> layers_;      // that of the last one stays empty
+  std::vector<Exchanged> shared_;
   std::vector<double> energies_, pair_gradients_;
   Threads threads_;
   std::vector<Scratch> scratch_;

@@ -28,7 +28,7 @@ template <typename Real> void EvaluationOf<Real>::make_message(const Task &task)
       for (int64_t j = 0; j < width; ++j) message[k][j] += offset[j];
     return;
   }
-  const Field rows = kept(state.rows, layer.edges, task);
+  const Field rows = by_atom(task.shared.rows, layer.edges, task);
   for (int l = 0; l <= std::min(layer.l_edge, p_.l_max); ++l)
     apply(task, l, rows, layer.residual[l].forward(task.species), message, true);
 }
@@ -63,7 +63,7 @@ template <typename Real> void EvaluationOf<Real>::update_features(const Task &ta
     return;
   }
   const Layer &last = p_.layers[task.t - 1];
-  const Field before = kept(layers_[task.t - 1].features, last.features, task);
+  const Field before = by_atom(layers_[task.t - 1].features, last.features, task);
   for (int l = 0; l <= std::min(layer.l_in, layer.l_out); ++l)
     if (!layer.skip[l].empty())
       apply(task, l, before, layer.skip[l].forward(task.species), features, true);
@@ -83,7 +83,7 @@ template <typename Real> void EvaluationOf<Real>::read_energies(const Task &task
 template <typename Real> void EvaluationOf<Real>::project_features(const Task &task) {
   const Layer &next = p_.layers[task.t + 1];
   const Field features = kept(task.state.features, task.layer.features, task);
-  const Field rows = kept(layers_[task.t + 1].rows, next.edges, task);
+  const Field rows = by_atom(shared_[task.t + 1].rows, next.edges, task);
   for (int l = 0; l <= next.l_edge; ++l)
     apply(task, l, features, next.up[l].forward(task.species), rows, false);
 }

@@ -52,7 +52,7 @@ void EvaluationOf<Real>::sum_neighbors(const Task &task, int64_t atom, Real *sum
         rho += at_r.value[k] * layer.density[knot * order + k];
     interpolate(layer.radial.data() + knot * order * n, n, at_r.value, 2 * order, radial);
     const Real *u =
-        task.t == 0 ? nullptr : task.state.rows.data() + neighbor * layer.edges.size;
+        task.t == 0 ? nullptr : task.shared.rows.data() + neighbor * layer.edges.size;
     for (size_t k = 0; k < layer.paths.size(); ++k) {
       const Path &path = layer.paths[k];
       angular<Real>(path, y, turned);
@@ -66,7 +66,7 @@ void EvaluationOf<Real>::sum_neighbors(const Task &task, int64_t atom, Real *sum
     }
   }
   const double inverse = 1.0 / (layer.alpha + layer.beta * rho);
-  task.state.inverse[atom] = inverse;
+  task.shared.inverse[atom] = inverse;
   const Real factor = Real(inverse);
   for (int64_t k = 0; k < layer.sum.size; k += kLanes<Real>) at(sums + k) *= factor;
 }
@@ -115,7 +115,7 @@ void EvaluationOf<Real>::neighbors_back(const Task &task, int64_t atom, double d
         if (task.t == 0)
           add_species_back(path.l3, edge, turned, r, s, g, stride, dt, &dr);
         else
-          layer.kernels[k].backward(edge, turned, r, s, task.state.rows.data() + row, g,
+          layer.kernels[k].backward(edge, turned, r, s, task.shared.rows.data() + row, g,
                                     stride, gradients + row, dt, &dr);
         angular_back(path, dt, dy);
       }

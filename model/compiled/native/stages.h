@@ -63,68 +63,91 @@ template <typename Real> void EvaluationOf<Real>::make_room() {
   pair_gradients_.assign(3 * atoms_.n_pairs, 0.0);
   for (int t = 0; t < p_.n_layers; ++t) {
     const Layer &layer = p_.layers[t];
+    shared_[t].inverse.resize(n);
+    shared_[t].rows.resize(atoms_.n_all * width(t));
+    shared_[t].gradients.resize(atoms_.n_all * width(t));
+    if (t + 1 == p_.n_layers) break;
     State &state = layers_[t];
     if (layer.gated) state.message.resize(n * layer.message.size);
     state.nodes.resize(n * p_.nodes.size);
     state.features.resize(n * layer.features.size);
     state.back.resize(n * layer.features.size);
-    state.inverse.resize(n);
-    state.rows.resize(atoms_.n_all * width(t));
-    state.gradients.resize(atoms_.n_all * width(t));
   }
 }
 
 template <typename Real> int64_t EvaluationOf<Real>::bytes() const {
   size_t reals = 0, doubles = energies_.size() + pair_gradients_.size() + order_.size();
-  for (const State &one : layers_) {
+  for (const State &one : layers_)
     reals += one.message.size() + one.nodes.size() + one.features.size() +
-             one.back.size() + one.rows.size() + one.gradients.size();
+             one.back.size();
+  for (const Exchanged &one : shared_) {
+    reals += one.rows.size() + one.gradients.size();
     doubles += one.inverse.size();
   }
   for (const auto &one : private_) reals += one.size();
   return int64_t(reals * sizeof(Real) + 8 * doubles);
 }
 
+template <typename Real> void EvaluationOf<Real>::go_forward(const Task &one) {
+  make_message(one);
+  if (one.layer.gated) open_gate(one);
+  update_features(one);
+  read_energies(one);
+  if (one.t + 1 < p_.n_layers) project_features(one);
+}
+
+template <typename Real>
+void EvaluationOf<Real>::go_back(const Task &one, Real *gradients) {
+  project_back(one);
+  update_back(one);
+  if (one.layer.gated) gate_and_mix_back(one);
+  norm_back(one);
+  residual_back(one, gradients);
+  sums_back(one, gradients);
+}
+
+// Neighbours get their share from several atoms: each thread has its own sum.
+template <typename Real> void EvaluationOf<Real>::clear_gradients(int t) {
+  const size_t size = shared_[t].gradients.size();
+  std::fill(shared_[t].gradients.begin(), shared_[t].gradients.end(), Real(0));
+  for (int k = 1; k < threads_.count(); ++k) private_[k].assign(size, Real(0));
+}
+
+template <typename Real> void EvaluationOf<Real>::add_gradients(int t) {
+  Real *sum = shared_[t].gradients.data();
+  const int64_t size = int64_t(shared_[t].gradients.size());
+  threads_.share(size, [&](int, int64_t begin, int64_t end) {
+    for (int k = 1; k < threads_.count(); ++k)
+      for (int64_t i = begin; i < end; ++i) sum[i] += private_[k][i];
+  });
+}
+
 template <typename Real> void EvaluationOf<Real>::forward(int t) {
   require(0 <= t && t < p_.n_layers && stage_ == t, "a stage out of its turn");
+  const bool last = t + 1 == p_.n_layers;
+  if (last) clear_gradients(t);
   threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       const Task one = task(t, blocks_[b], thread);
-      make_message(one);
-      if (one.layer.gated) open_gate(one);
-      update_features(one);
-      read_energies(one);
-      if (t + 1 < p_.n_layers) project_features(one);
+      go_forward(one);
+      if (last) go_back(one, gradients_of(t, thread));
     }
   });
+  if (last) add_gradients(t);
   ++stage_;
 }
 
 template <typename Real> void EvaluationOf<Real>::backward(int t) {
   require(0 <= t && t < p_.n_layers && stage_ == 2 * p_.n_layers - 1 - t,
           "a stage out of its turn");
-  State &state = layers_[t];
-  const int64_t size = int64_t(state.gradients.size());
-  std::fill(state.gradients.begin(), state.gradients.end(), Real(0));
-  // Neighbours get their share from several atoms: each thread has its own sum.
-  for (int k = 1; k < threads_.count(); ++k) private_[k].assign(size, Real(0));
-  threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
-    Real *own = thread == 0 ? state.gradients.data() : private_[thread].data();
-    for (int64_t b = begin; b < end; ++b) {
-      const Task one = task(t, blocks_[b], thread);
-      project_back(one);
-      update_back(one);
-      if (one.layer.gated) gate_and_mix_back(one);
-      norm_back(one);
-      residual_back(one, own);
-      sums_back(one, own);
-    }
-  });
-  threads_.share(size, [&](int, int64_t begin, int64_t end) {
-    for (int k = 1; k < threads_.count(); ++k)
-      for (int64_t i = begin; i < end; ++i) state.gradients[i] += private_[k][i];
-  });
   ++stage_;
+  if (t + 1 == p_.n_layers) return;  // done already
+  clear_gradients(t);
+  threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b)
+      go_back(task(t, blocks_[b], thread), gradients_of(t, thread));
+  });
+  add_gradients(t);
 }
 
 template <typename Real>
