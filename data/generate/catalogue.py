@@ -185,6 +185,28 @@ DATASETS = (
         contents="every sixth reaction geometry of up to six atoms (same uid): does "
         "the molecular head know reaction paths?",
     ),
+    Dataset(
+        name="reference_pbe",
+        head="pbe",
+        method="pbe",
+        level="PBE",
+        code=GPAW,
+        structures="reference",
+        role="test",
+        contents="cells around the minimum of Mg, brucite, ice and the water molecule: "
+        "the reference values of the validation",
+    ),
+    Dataset(
+        name="reference_wb97mv",
+        head="wb97m-v",
+        method="wb97m-v",
+        level="wb97m-v/def2-tzvpd",
+        code=PYSCF,
+        structures="reference_mol",
+        role="test",
+        contents="the relaxed water molecule and the relaxed water dimer: the "
+        "reference of its binding",
+    ),
 )
 
 

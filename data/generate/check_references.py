@@ -4,12 +4,13 @@ python check_references.py [FOLDER]
 
 FOLDER holds `reference_pbe`, `reference_wb97mv` and `crystal_pbe` (plain or gzipped).
 These are the values that a potential finds which fits the data set perfectly: the same
-code, functional, cutoff, k mesh. The error of a fitted value is that of a jackknife.
+code, functional, cutoff, k mesh. The error of a fitted value is
+what fourth powers in the polynomial change.
 """
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,84 +20,15 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.units import GPa, fs, kJ, mol
 from catalogue import PUBLISHED
 from labelled_frames import read_frames, stress_matrix
-from make_reference_structures import (
-    BOX,
-    BRUCITE,
-    BRUCITE_STEPS,
-    ICE,
-    ICE_STEPS,
-    MAGNESIUM,
-    MAGNESIUM_STEPS,
-    SHEAR,
-    SHIFT_HYDROXIDE,
-    SHIFT_METAL,
-    WATER,
-    WATER_STEPS,
-    brucite,
-    ice,
-    magnesium,
-    water,
-)
-from reference_fit import (
-    Family,
-    NoReferenceError,
-    Surface,
-    fit_surface,
-    relaxed_curvature,
-)
+from make_reference_structures import SHEAR, SHIFT_HYDROXIDE, SHIFT_METAL, ice
+from reference_families import FAMILIES, Frames, members, of_kind
+from reference_fit import NoReferenceError, Surface, fit_surface, relaxed_curvature
 
 log = logging.getLogger(__name__)
 
-Frames = Sequence[Atoms]
-
 MASS = {s: atomic_masses[atomic_numbers[s]] for s in ("H", "O", "Mg")}
-MESH = {"mg_hcp_eos": "11x11x6", "brucite_eos": "5x5x3", "ice_eos": "4x4x4"}
-"""Frames of `crystal_pbe` that join a fit: near enough, and of the same k mesh."""
-
-NEAR = 1.5
-"""In steps of the design: what lies farther does not join a fit."""
-
-FAMILIES = {
-    "reference_water": Family(
-        build=lambda across, along: water(across, along, BOX),
-        measure=lambda a: a.positions[1, 1:] - a.positions[0, 1:],
-        centre=WATER,
-        steps=WATER_STEPS,
-        n_cell=0,
-    ),
-    "reference_mg": Family(
-        build=magnesium,
-        measure=lambda a: (a.cell[0, 0], a.cell[2, 2]),
-        centre=MAGNESIUM,
-        steps=MAGNESIUM_STEPS,
-        n_cell=2,
-    ),
-    "reference_brucite": Family(
-        build=brucite,
-        measure=lambda a: (
-            *(a.cell[0, 0], a.cell[2, 2], a.positions[1, 2]),
-            a.positions[3, 2] - a.positions[1, 2],
-        ),
-        centre=BRUCITE,
-        steps=BRUCITE_STEPS,
-        n_cell=2,
-    ),
-    "reference_ice": Family(
-        build=ice,
-        measure=lambda a: (
-            *(2 * a.cell[1, 0], 2 * a.cell[0, 1]),
-            *(a.positions[2, :2] - a.positions[0, :2]),
-        ),
-        centre=ICE,
-        steps=ICE_STEPS,
-        n_cell=2,
-    ),
-}
-OLD = {
-    "reference_mg": "mg_hcp_eos",
-    "reference_brucite": "brucite_eos",
-    "reference_ice": "ice_eos",
-}
+RELAXED = 0.006
+"""eV/Å: largest force component that a relaxed molecule keeps; the grid leaves some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +38,7 @@ class Found:
     Attributes:
         value: In `unit`.
         unit: As in the reference records.
-        error: One standard error of the fit; None where nothing tells.
+        error: What another form of the fit changes; None where nothing tells.
     """
 
     value: float
@@ -114,48 +46,22 @@ class Found:
     error: float | None = None
 
 
-def of_kind(frames: Frames, kind: str) -> list[Atoms]:
-    """The frames of a configuration type."""
-    return [frame for frame in frames if frame.info["config_type"] == kind]
-
-
-def members(frames: Frames, kind: str) -> list[Atoms]:
-    """The frames of a fit: the reference cells and near ones of the data set."""
-    family, old = FAMILIES[kind], OLD.get(kind, "")
-    return of_kind(frames, kind) + [
-        frame
-        for frame in of_kind(frames, old)
-        if frame.info["kpts"] == MESH[old]
-        and np.all(
-            np.abs(np.subtract(family.measure(frame), family.centre))
-            <= NEAR * np.array(family.steps)
-        )
-    ]
-
-
-def jackknife(
-    frames: Frames, family: Family, values: Callable[[Surface], Mapping[str, float]]
+def fitted(
+    frames: Frames, kind: str, values: Callable[[Surface], Mapping[str, float]]
 ) -> dict[str, tuple[float, float]]:
-    """Values of a fit and their errors, from fits that leave one frame out.
+    """Values of a fit and their errors: what fourth powers change.
 
     Raises:
         NoReferenceError: The frames are too few, or they have no minimum between them.
     """
+    chosen, family = members(frames, kind), FAMILIES[kind]
     wanted = 2 * len(family.centre) + 1
-    if len(frames) < wanted:
-        message = f"{len(frames)} frames, wanted {wanted} or more"
+    if len(chosen) < wanted:
+        message = f"{len(chosen)} frames of {kind}, wanted {wanted} or more"
         raise NoReferenceError(message)
-    whole = values(fit_surface(frames, family))
-    parts = [
-        values(fit_surface([*frames[:i], *frames[i + 1 :]], family))
-        for i in range(len(frames))
-    ]
-    n = len(frames)
-    spread = {
-        name: float(np.std([part[name] for part in parts])) * (n - 1) ** 0.5
-        for name in whole
-    }
-    return {name: (value, spread[name]) for name, value in whole.items()}
+    first = values(fit_surface(chosen, family))
+    second = values(fit_surface(chosen, family, fourth=True))
+    return {name: (first[name], abs(second[name] - first[name])) for name in first}
 
 
 def cell_values(surface: Surface) -> dict[str, float]:
@@ -229,8 +135,7 @@ def water_values(frames: Frames) -> dict[str, tuple[float, float]]:
             "angle": float(2 * np.degrees(np.arctan2(across, along))),
         }
 
-    kind = "reference_water"
-    return jackknife(members(frames, kind), FAMILIES[kind], values)
+    return fitted(frames, "reference_water", values)
 
 
 def brucite_stretch(frames: Frames) -> tuple[float, float]:
@@ -316,13 +221,9 @@ def _crystal(fit: Mapping[str, tuple[float, float]], n_atoms: int) -> dict[str, 
     }
 
 
-def _fit(frames: Frames, kind: str, values) -> dict[str, tuple[float, float]]:  # noqa: ANN001 - as of jackknife
-    return jackknife(members(frames, kind), FAMILIES[kind], values)
-
-
 def magnesium_references(frames: Frames) -> dict[str, Found]:
     """Hexagonal magnesium: cell, elastic constants, optical mode."""
-    fit = _fit(frames, "reference_mg", hexagonal_values)
+    fit = fitted(frames, "reference_mg", hexagonal_values)
     found = _crystal(fit, 2)
     for name in ("C33", "C13"):
         found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
@@ -346,7 +247,7 @@ def magnesium_references(frames: Frames) -> dict[str, Found]:
 
 def brucite_references(frames: Frames) -> dict[str, Found]:
     """Brucite without dispersion: cell, stiffness along c, modes along c at Gamma."""
-    fit = _fit(frames, "reference_brucite", hydroxide_values)
+    fit = fitted(frames, "reference_brucite", hydroxide_values)
     found = _crystal(fit, 5)
     for name in ("C33", "C13"):
         found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
@@ -365,7 +266,7 @@ def brucite_references(frames: Frames) -> dict[str, Found]:
 
 def ice_references(frames: Frames) -> dict[str, Found]:
     """Ferroelectric cubic ice of the data set: cell, bulk modulus, lattice energy."""
-    fit = _fit(frames, "reference_ice", cell_values)
+    fit = fitted(frames, "reference_ice", cell_values)
     molecule, error = water_values(frames)["energy"]
     found = _crystal(fit, 6)
     along, across = found["lattice_constant"], found["lattice_constant_c"]
@@ -392,11 +293,35 @@ def water_references(frames: Frames) -> dict[str, Found]:
     }
 
 
+def dimer_references(frames: Frames) -> dict[str, Found]:
+    """The water dimer at the level of the molecules; its basis is not corrected for.
+
+    Raises:
+        NoReferenceError: A frame is missing, or it is not relaxed.
+    """
+    pair = of_kind(frames, "reference_water_dimer_free")
+    single = of_kind(frames, "reference_water_free")
+    if len(pair) != 1 or len(single) != 1:
+        message = "the relaxed water molecule or the relaxed dimer is missing"
+        raise NoReferenceError(message)
+    dimer, molecule = pair[0], single[0]
+    largest = max(np.abs(f.arrays["REF_forces"]).max() for f in (dimer, molecule))
+    if largest > RELAXED:
+        message = f"a force of {largest:.4f} eV/Å is left, wanted {RELAXED} at most"
+        raise NoReferenceError(message)
+    energies = [2 * molecule.info["REF_energy"], dimer.info["REF_energy"]]
+    return {
+        "binding_energy": Found(value=energies[0] - energies[1], unit="eV"),
+        "bond_length_OO": Found(value=dimer.get_distance(0, 3), unit="Å"),
+    }
+
+
 REFERENCES: dict[str, Callable[[Frames], dict[str, Found]]] = {
     "Mg": magnesium_references,
     "brucite": brucite_references,
     "ice": ice_references,
     "H2O": water_references,
+    "water_dimer": dimer_references,
 }
 """Material -> its values from the frames."""
 

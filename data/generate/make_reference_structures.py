@@ -3,9 +3,9 @@
     python make_reference_structures.py FOLDER
 
 Symmetric cells around the PBE minimum of magnesium, brucite, ice and the water
-molecule, a few with one broken symmetry; `check_references.py` fits them. The k mesh is the same
-for all cells of a material (the rule would jump in between) and stands in `kpts`.
-Nothing is drawn at random: the file repeats exactly.
+molecule, a few with one broken symmetry; `check_references.py` fits them. The k mesh is
+the same for all cells of a material (the rule would jump in between) and stands in
+`kpts`. Nothing is drawn at random: the file repeats exactly.
 """
 
 import sys
@@ -27,6 +27,9 @@ dispersion."""
 
 ICE = (6.28, 6.28, 0.600, 0.562)
 """Å: the cube's edge along and across the polar axis, H from O along and across."""
+
+ICE_RELAXED = (6.2817, 6.2477, 0.6040, 0.5666)
+"""Å: where the first cells have their minimum; its ratio of the edges is soft."""
 
 WATER = (0.766, 0.592)
 """Å: H from O across and along the axis of the molecule."""
@@ -148,6 +151,9 @@ def reference_structures() -> list[Atoms]:
     put(sheared(metal, 1, 2), "mg_shear", "11x11x6")
     put(sheared(metal, 0, 1), "mg_shear", "11x11x6")
     put(water(*WATER, LARGE_BOX), "water_large", "1x1x1", box=True)
+    along, across, *bond = ICE_RELAXED
+    for stretch in (0.0, 0.08, -0.08):
+        put(ice(along + stretch, across - stretch / 2, *bond), "ice", "4x4x4")
     return found.structures
 
 

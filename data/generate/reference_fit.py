@@ -14,6 +14,7 @@ from ase import Atoms
 from labelled_frames import largest_difference, stress_matrix
 
 DEGREE = 3
+
 SIGMA_ENERGY = 2e-4
 """eV: noise of an energy, from the plane waves that enter as the cell changes."""
 
@@ -186,20 +187,30 @@ def curvature_of_terms(
     return factor * terms(place, lower)
 
 
-def fit_surface(frames: Sequence[Atoms], family: Family) -> Surface:
+def fit_surface(
+    frames: Sequence[Atoms], family: Family, *, fourth: bool = False
+) -> Surface:
     """The polynomial through energies and slopes of the frames.
 
     Where the stress counts it may have an isotropic constant error, which the energies
-    tell: plane waves below a fixed cutoff pull a cell together.
+    tell: plane waves below a fixed cutoff pull a cell together. Terms that the frames
+    do not determine stay zero.
+
+    Args:
+        frames: Labelled cells of the family.
+        family: Their coordinates.
+        fourth: Whether the fourth power of each coordinate joins the terms to the
+            third degree; what it changes is the error of a value.
 
     Raises:
         NoReferenceError: A frame is no cell of this family.
     """
     n = len(family.centre)
     points = [slopes_of(frame, family) for frame in frames]
-    powers = np.array(
-        [p for p in itertools.product(range(DEGREE + 1), repeat=n) if sum(p) <= DEGREE]
-    )
+    orders = itertools.product(range(DEGREE + 1), repeat=n)
+    powers = np.array([order for order in orders if sum(order) <= DEGREE])
+    if fourth:
+        powers = np.vstack([powers, 4 * np.eye(n, dtype=int)])
     origin = float(np.mean([point.energy for point in points]))
     rows, wanted = [], []
     for point in points:

@@ -110,7 +110,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     found = Collection("refm", factor=0.6)
     for name in ("water", "water_dimer"):
-        found.add(relax(name, folder), f"reference_{name}", "molecule")
+        found.add(relax(name, folder), f"reference_{name}_free", "molecule")
     write_structures(folder / "reference_mol.xyz", found.structures)
     return 0
 

@@ -52,8 +52,11 @@ ROUNDS = {
     ),
 }
 LAST = {
-    "periodic": (Turn(name="surface_pbe", uid_list="surface_pbe"),),
-    "molecules": (Turn(name="react_wb97mv"),),
+    "periodic": (
+        Turn(name="surface_pbe", uid_list="surface_pbe"),
+        Turn(name="reference_pbe"),
+    ),
+    "molecules": (Turn(name="react_wb97mv"), Turn(name="reference_wb97mv")),
 }
 """The test-only files, labelled once the others are done."""
 
