@@ -76,12 +76,8 @@ class AseEngine:
                 if "energies" in want and "energies" in has
                 else None
             )
-        except (
-            ArithmeticError,
-            ValueError,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+        except Exception as error:  # calculators of others raise what they like
+            self._reset()
             raise EngineError(
                 explain(
                     f"engine '{self.info.name}' failed",
@@ -99,6 +95,14 @@ class AseEngine:
             wall_s=time.perf_counter() - started,
         )
         return check_finite(result, atoms)
+
+    def _reset(self) -> None:
+        """Let a calculator forget a structure that it failed on, half-way.
+
+        It would take the same structure for known the next time.
+        """
+        if isinstance(self._calculator, Calculator):
+            self._calculator.reset()
 
     def compute_many(
         self, structures: Sequence[Atoms], want: Sequence[str] = WANT_DEFAULT

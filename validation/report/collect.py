@@ -231,7 +231,7 @@ def _engine_cards(engines: Sequence[EngineInfo]) -> list[dict[str, Any]]:
         details = {"evaluates": info.model, "precision": info.dtype}
         if info.model_sha256:
             details["sha256"] = info.model_sha256
-        if info.kind == "lammps":
+        if info.kind.startswith("lammps"):
             details["LAMMPS"] = str(info.lammps_version)
             details["ranks"] = str(info.ranks)
         shown = {k: v for k, v in info.extra.items() if k != "level_of_theory"}
