@@ -8,7 +8,7 @@ is mostly the functional's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -168,11 +168,16 @@ def compare(
         family=result.property,
         cross=cross,
     )
-    mine = [r for r in references if r.material == result.material]
+    # Pairs of atoms are the same in every material: their records go by the property.
+    names = {result.material, result.property}
+    mine = [r for r in references if r.material in names]
     if result.status == "invalid":
         return _invalid(result, mine, level)
     return [
-        _compare_one(result.values[record.quantity], record, rules)
+        replace(
+            _compare_one(result.values[record.quantity], record, rules),
+            material=result.material,
+        )
         for record in mine
         if record.quantity in result.values
     ]

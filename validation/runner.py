@@ -27,6 +27,7 @@ from lamplighter.validation.properties.base import PropertyResult
 from lamplighter.validation.properties.elastic import bulk_modulus_agreement
 from lamplighter.validation.refs import ReferenceValue, load_file, load_references
 from lamplighter.validation.refs import materials as known_materials
+from lamplighter.validation.refs.loader import Unverified
 from lamplighter.validation.relax import relax_crystal
 from lamplighter.validation.run_folder import CACHE, write_manifest
 from lamplighter.validation.schedule import Schedule
@@ -251,12 +252,15 @@ def load_all_references(config: SuiteConfig) -> tuple[ReferenceValue, ...]:
     Raises:
         DataError: a file of records cannot be read.
     """
-    names = {material.name for material in config.materials}
+    names = {material.name for material in config.materials} | set(config.properties)
     found: list[ReferenceValue] = []
+    treat: Unverified = "use" if "unverified" in config.references else "skip"
     for source in config.references:
         if source == "builtin":
             for name in sorted(names & set(known_materials())):
-                found += load_references(name, unverified="use")
+                found += load_references(name, unverified=treat)
+        elif source == "unverified":
+            continue
         else:
             found += [r for r in load_file(source) if r.material in names]
     return tuple(found)

@@ -94,7 +94,8 @@ class SuiteConfig:
         geometry: ``shared``: every engine starts from the crystal that the first one
             relaxed, so that differences between engines are differences of energies,
             forces and stresses; ``own``: every engine relaxes for itself.
-        references: ``builtin`` and YAML files of reference records.
+        references: ``builtin`` and YAML files of reference records; ``unverified``
+            adds built-in values that nobody checked against their source.
         strict: a physics comparison that fails makes the exit code 1.
         level_of_theory: what references must match; none takes the head's own.
         time_limit: seconds that one task may take; 0 is no limit.
@@ -242,7 +243,7 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
         )
     if "references" in suite:
         given["references"] = tuple(
-            str(item) if item == "builtin" else str(folder / str(item))
+            str(item) if item in {"builtin", "unverified"} else str(folder / str(item))
             for item in listing(suite["references"], "references")
         )
     if "thresholds" in suite:

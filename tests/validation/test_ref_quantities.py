@@ -35,7 +35,7 @@ def written(tmp_path, *records, **header):
 def test_every_material_of_the_plan_has_records():
     wanted = "Si C Al Cu Ni Fe Mo W Ti Mg MgO NaCl LiF Ge Ag Au Pt Pd Pb Nb Ta Na Li"
     assert set(wanted.split()) <= set(materials())
-    assert len(materials()) >= 60
+    assert len(materials()) >= 55
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_every_material_of_the_plan_has_records():
         ("LiF", "frequency_Gamma_TO", "PBE, VASP, phonon database", 8.23),
         ("Al", "entropy_298.15K", "experiment, 298.15 K", 28.30),
         ("Cu", "lattice_constant_300K", "PBEsol, VASP, 300 K", 3.5847),
-        ("N2", "bond_length", "PBE, VASP", 1.114),
+        ("dimers", "dimer_distance_N_N", "PBE, VASP", 1.114),
     ],
 )
 def test_values_of_the_tables(material, quantity, level, value):
@@ -103,7 +103,7 @@ def test_every_kind_of_the_catalogue_is_whole(kind):
         ("surface_energy_-110", "J/m^2"),
         ("surface_energy_10-10", "J/m^2"),
         ("heat_capacity_300K", "J/mol/K"),
-        ("heat_capacity_pressure_298.15K", "J/mol/K"),
+        ("heat_capacity_p_298.15K", "J/mol/K"),
         ("frequency_lowest", "THz"),
         ("bulk_modulus_derivative", ""),
     ],

@@ -20,21 +20,23 @@ from lamplighter.validation.report import (
     report_from_json,
     write_report,
 )
+from lamplighter.validation.report import figures as figures_module
 from lamplighter.validation.report.document import finite
 from lamplighter.validation.report.figures import PLOTS
 from lamplighter.validation.report.html import (
     format_delta,
     format_number,
     format_small,
+    overview,
 )
 from lamplighter.validation.report.style import to_svg
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
-def _sample() -> Any:
-    path = Path(__file__).with_name("report_document.py")
-    spec = importlib.util.spec_from_file_location("report_document", path)
+def _sample(name: str = "report_document") -> Any:
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -43,6 +45,7 @@ def _sample() -> Any:
 
 
 SAMPLE = _sample()
+FIGURES = _sample("report_figures").figures()
 
 
 def without_plots() -> dict[str, Any]:
@@ -50,9 +53,15 @@ def without_plots() -> dict[str, Any]:
     return {**finite(SAMPLE.document()), "plots": {}}
 
 
+def whole() -> dict[str, Any]:
+    """Return a document with a figure of every kind."""
+    document: dict[str, Any] = SAMPLE.document()
+    return document | {"figures": FIGURES}
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render(finite(SAMPLE.document()))
+    return render(finite(whole()))
 
 
 class Nesting(HTMLParser):
@@ -114,9 +123,73 @@ def test_sections_come_in_the_order_of_a_reading(page: str) -> None:
     assert places == sorted(places)
 
 
-def test_every_plot_of_the_document_is_drawn_in_order(page: str) -> None:
-    places = [page.index(f'id="figure-{key}"') for key in PLOTS]
-    assert places == sorted(places)
+def test_every_kind_of_figure_is_drawn_once(page: str) -> None:
+    drawn = re.findall(r'id="figure-([a-z_]+)[-"]', page)
+    assert sorted(drawn) == sorted(PLOTS)
+
+
+def test_figures_stand_with_the_table_of_their_property(page: str) -> None:
+    physics, figures = page.index('id="physics"'), page.index('id="figures"')
+    for key in ("bulk", "phonon", "dos-phonon-MgO", "wulff-phonon-MgO"):
+        assert physics < page.index(f'id="figure-{key}"') < figures
+    for key in ("learning_curve", "dynamics", "surface"):
+        assert page.index(f'id="figure-{key}"') > figures
+
+
+def test_coordinates_are_short_and_numbers_of_axes_whole() -> None:
+    document = without_plots()
+    vacancy = next(one for one in FIGURES if one["kind"] == "vacancy")
+    text = render(document | {"figures": finite([vacancy])})
+    assert ">0.005<" in text
+    assert not re.search(r' d="[^"]*\d\.\d{3}', text)
+
+
+def test_a_page_stays_small_enough_for_an_email(monkeypatch: Any) -> None:
+    monkeypatch.setattr(figures_module, "MAX_BYTES", 60_000)
+    text = render(finite(whole()))
+    assert "Left out: the page would be too large" in text
+    assert len(text.encode()) < 150_000
+
+
+def test_raw_results_are_linked_beside_the_page() -> None:
+    document = without_plots()
+    document["files"] = [{"task": "bulk MgO ase", "file": "results/bulk.json"}]
+    assert '<a href="results/bulk.json">bulk MgO ase</a>' in render(document)
+
+
+def test_tolerances_missing_tasks_and_errors_are_shown() -> None:
+    document = without_plots()
+    document["missing"] = ["elastic MgO lammps"]
+    document["thresholds"] = [
+        {"quantity": "C*", "limits": "±10 / 25 %", "floor": "", "against": "dft",
+         "scope": "head pbe", "origin": "limits.yaml"}
+    ]  # fmt: skip
+    row = document["properties"][0]["rows"][1]
+    row |= {"errors": {"ase": 0.5}, "reference_level": "PBE", "reference_error": 0.2}
+    text = render(document)
+    for part in ("1 tasks have no result", "elastic MgO lammps", "limits.yaml"):
+        assert part in text
+    assert "± 0.5" in text
+    assert "± 0.2 PBE" in text
+
+
+def test_many_materials_get_an_overview() -> None:
+    document = without_plots()
+    assert overview(document) is None
+    tables = document["properties"]
+    document["properties"] = [
+        *tables,
+        *({**table, "material": "NaCl"} for table in tables[:1]),
+        {**tables[0], "material": "Si", "rows": []},
+    ]
+    found = overview(document)
+    assert found is not None
+    assert found["columns"] == ["bulk", "phonon"]
+    cells = {line["material"]: line["cells"] for line in found["rows"]}
+    assert [cell["verdict"] for cell in cells["MgO"]] == ["near", "miss"]
+    assert [cell["verdict"] for cell in cells["NaCl"]] == ["near", ""]
+    assert [cell["verdict"] for cell in cells["Si"]] == ["info", ""]
+    assert 'href="#table-4"' in render(document)
 
 
 def test_numbers_of_the_document_reach_the_page(page: str) -> None:

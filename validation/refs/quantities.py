@@ -86,7 +86,7 @@ CATALOGUE: Final[tuple[QuantityKind, ...]] = (
     _kind(r"frequency_\w+", "THz", -50, 140, 0.3, "phonon frequency"),
     _kind(rf"free_energy{_T}", "kJ/mol", -200, 100, None, "vibrational, one atom"),
     _kind(rf"entropy{_T}", "J/mol/K", 0, 150, 0.25, "vibrational entropy, one atom"),
-    _kind(rf"heat_capacity(_pressure)?{_T}", "J/mol/K", 0, 60, 0.25, "Cv or Cp"),
+    _kind(rf"heat_capacity(_p)?{_T}", "J/mol/K", 0, 60, 0.25, "Cv or Cp"),
     _kind(rf"thermal_expansion(_linear)?{_T}", "1/K", -1e-4, 1e-3, None, "expansion"),
     _kind(rf"grueneisen(_\w+)?({_T})?", "", -10, 10, None, "Grueneisen parameter"),
     _kind(rf"thermal_conductivity{_T}", "W/m/K", 0.01, 5000, 1.0, "lattice part"),
@@ -97,8 +97,12 @@ CATALOGUE: Final[tuple[QuantityKind, ...]] = (
     _kind(r"adsorption_energy_\w+", "eV", -15, 5, None, "adsorbed - apart"),
     _kind(r"vacancy_formation_energy(_\w+)?", "eV", 0.1, 15, 0.4, "vacancy"),
     _kind(r"interstitial_formation_energy_\w+", "eV", 0.1, 15, 0.4, "interstitial"),
-    _kind(r"bond_length(_\w+)?", "Å", 0.5, 5, 0.1, "of a molecule"),
-    _kind(r"dissociation_energy(_\w+)?", "eV", 0, 15, 0.5, "of a molecule"),
+    _kind(r"vacancy_removal_energy(_\w+)?", "eV", -15, 30, 0.4, "of an atom"),
+    _kind(r"vacancy_relaxation_volume(_\w+)?", "Å^3", -200, 200, None, "vacancy"),
+    _kind(r"(dimer_distance|bond_length)_\w+", "Å", 0.5, 5, 0.1, "two atoms bound"),
+    _kind(r"dimer_energy_\w+", "eV", 0, 15, 0.5, "to part two atoms"),
+    _kind(r"wulff_surface_energy", "J/m^2", 0.01, 8, 0.5, "mean over the shape"),
+    _kind(r"wulff_fraction_(-?\d){3,4}", "", 0, 1, None, "share of a facet"),
     _kind(r"binding_energy(_\w+)?|barrier(_\w+)?", "eV", -50, 50, None, "of molecules"),
 )
 """Every quantity that a built-in reference may give; the first that matches counts."""

@@ -136,4 +136,16 @@ _COLLECT: Final[dict[str, tuple[tuple[str, Collect], ...]]] = {
     "dimers": (("dimers", more.dimers),),
     "locality": (("locality", more.locality),),
     "extensivity": (),
+    "nve": (("nve", more.nve),),
+    "grueneisen": (
+        ("grueneisen", more.grueneisen),
+        ("grueneisen_bands", more.grueneisen_bands),
+    ),
+    "qha": (("qha", more.qha),),
+    "md_phonon": (("phonon", _phonon),),
+    "md_elastic": (),
+    "molecule": (),
+    "s22": (("systems", more.systems),),
+    "dbh24": (("systems", more.systems),),
+    "x23": (("systems", more.systems),),
 }

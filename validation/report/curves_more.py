@@ -13,6 +13,7 @@ Numbers = Mapping[str, tuple[float, str]]
 
 _THERMAL: Final = ("heat_capacity", "entropy", "free_energy")
 _MAX_PANELS: Final = 6
+_MAX_POINTS: Final = 3000
 _MIN_POINTS: Final = 3
 
 
@@ -164,6 +165,106 @@ def locality(results: Results, _known: Numbers) -> dict[str, Any] | None:
             for name, result in results.items()
         }
     }
+
+
+def nve(results: Results, _known: Numbers) -> dict[str, Any] | None:
+    """Return the energies of every run and time step."""
+    curves = []
+    for name, result in results.items():
+        arrays = result.arrays
+        rows = zip(
+            arrays["timesteps_fs"], arrays["times"], arrays["energies"], strict=True
+        )
+        curves += [
+            {"engine": name, "label": f"{step:g} fs", "times": t, "energies": e}
+            for step, t, e in rows
+        ]
+    return {"curves": curves} if curves else None
+
+
+def grueneisen(results: Results, _known: Numbers) -> dict[str, Any] | None:
+    """Return mode parameters on a mesh against frequency, without those of no mode."""
+    curves = {}
+    for name, result in results.items():
+        pairs = [
+            (f, g)
+            for row in zip(
+                result.arrays["mesh_frequencies"],
+                result.arrays["mesh_grueneisen"],
+                strict=True,
+            )
+            for f, g in zip(*row, strict=True)
+            if f is not None and g is not None
+        ]
+        thin = pairs[:: 1 + len(pairs) // _MAX_POINTS]
+        curves[name] = {
+            "frequencies": [f for f, _ in thin],
+            "values": [g for _, g in thin],
+        }
+    return {"curves": curves}
+
+
+def grueneisen_bands(results: Results, _known: Numbers) -> dict[str, Any] | None:
+    """Return mode parameters along the path of the bands."""
+    first = next(iter(results.values())).arrays
+    data = {key: first[key] for key in ("distances", "ticks", "labels", "breaks")}
+    bands = {
+        name: [[_nan(g) for g in row] for row in result.arrays["grueneisen"]]
+        for name, result in results.items()
+    }
+    return {**data, "bands": bands, "y_label": "Grueneisen parameter γ"}
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+_QHA: Final = (
+    ("volume", "volume (Å³ per atom)"),
+    ("thermal_expansion", "thermal expansion (1/K)"),
+    ("bulk_modulus", "bulk modulus (GPa)"),
+    ("heat_capacity_p", "Cp (J/mol/K)"),
+    ("grueneisen", "Grueneisen parameter"),
+)
+
+
+def qha(results: Results, _known: Numbers) -> dict[str, Any] | None:
+    """Return what the quasi-harmonic approximation gives by temperature."""
+    panels = []
+    for key, label in _QHA:
+        curves = {
+            name: {
+                "temperatures": result.arrays["temperatures"],
+                "values": [_nan(v) for v in result.arrays[key]],
+            }
+            for name, result in results.items()
+            if key in result.arrays
+        }
+        if curves:
+            panels.append({"label": label, "curves": curves})
+    return {"panels": panels} if panels else None
+
+
+def systems(results: Results, _known: Numbers) -> dict[str, Any] | None:
+    """Return the errors of a set of molecules, system by system."""
+    first = next(iter(results.values()))
+    names = first.arrays["systems"]
+    series = {}
+    for engine, result in results.items():
+        arrays = result.arrays
+        found = dict(
+            zip(
+                arrays["systems"],
+                zip(arrays["values"], arrays["references"], strict=True),
+                strict=True,
+            )
+        )
+        series[engine] = [
+            found[name][0] - found[name][1] if name in found else None for name in names
+        ]
+    unit = next(iter(first.values.values())).unit if first.values else ""
+    data = {"systems": names, "series": series, "unit": unit}
+    return {**data, "errors": first.arrays["reference_errors"]} if names else None
 
 
 def plain(results: Results, _known: Numbers) -> dict[str, Any] | None:

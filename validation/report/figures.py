@@ -138,6 +138,16 @@ PLOTS: Final[dict[str, Row]] = {
             "a force that is not the derivative of the energy, or too long a time step."
         ),
     ),
+    "systems": (
+        plots_more.system_errors,
+        "Every system beside its reference",
+        "Model minus reference; whiskers: the uncertainty of the reference.",
+    ),
+    "grueneisen_bands": (
+        plots.phonon_bands,
+        "Grueneisen parameters along the bands",
+        "One line a mode.",
+    ),
     "plain": (
         plots_more.plain_arrays,
         "Arrays",
@@ -202,4 +212,8 @@ def _listed(document: Document) -> list[dict[str, Any]]:
 
 def _lighter(svg: str) -> str:
     """Return the SVG with coordinates to a hundredth of a point: no eye sees less."""
-    return re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    return re.sub(
+        r' (?:d|points|x|y|x1|x2|y1|y2|cx|cy|transform)="[^"]*"',
+        lambda found: re.sub(r"(\d+\.\d{2})\d+", r"\1", found[0]),
+        svg,
+    )

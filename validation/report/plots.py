@@ -145,9 +145,10 @@ def phonon_bands(data: Mapping[str, Any]) -> Figure:
         for name in sorted(bands, key=lambda name: name != "reference"):
             _draw_bands(axes, distances, bands[name], styles[name], data)
         axes.axhline(0, color=MUTED, linewidth=0.7)
-        axes.set_ylabel("frequency (THz)")
+        axes.set_ylabel(data.get("y_label", "frequency (THz)"))
         lowest = min(float(np.nanmin(value)) for value in bands.values())
-        axes.set_ylim(bottom=0 if lowest > -0.05 else None)
+        if "y_label" not in data:
+            axes.set_ylim(bottom=0 if lowest > -0.05 else None)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3)
         if strip is not None:
             _engine_strip(strip, distances, bands[engines[0]], bands[engines[1]])
@@ -186,7 +187,7 @@ def _engine_strip(strip: Axes, distances: Any, first: Any, second: Any) -> None:
         return
     difference = np.max(np.abs(second - first), axis=1)
     strip.semilogy(distances, np.maximum(difference, 1e-12), color=INK, linewidth=1)
-    strip.set_ylabel("max |Δ|\n(THz)")
+    strip.set_ylabel("max |Δ|")
     low, high = strip.get_ylim()
     if high < 100 * low:
         strip.set_ylim(low / 10, high * 10)

@@ -11,6 +11,7 @@ from lamplighter.validation.report.style import (
     CYCLE,
     INK,
     MUTED,
+    RULE,
     figure,
     marker_of,
     series,
@@ -35,7 +36,8 @@ def dimer_curves(data: Mapping[str, Any]) -> Figure:
     shown = pairs[:_MAX_PAIRS]
     columns = min(len(shown), 3)
     rows = -(-len(shown) // columns)
-    with figure(1.8 * columns + 0.5, 1.7 * rows + 0.6) as view:
+    height = 1.7 if columns > 1 else 2.6
+    with figure(max(1.8 * columns + 0.5, 4.4), height * rows + 0.6) as view:
         grid = view.subplots(rows, columns, squeeze=False, sharex=True)
         styles = series(curves, data)
         for axes, pair in zip(grid.flat, shown, strict=False):
@@ -149,6 +151,35 @@ def energy_drift(data: Mapping[str, Any]) -> Figure:
         return view
 
 
+def system_errors(data: Mapping[str, Any]) -> Figure:
+    """Return model minus reference of every system of a set.
+
+    Args:
+        data: ``systems``: names; ``series``: engine -> list of differences or None;
+            ``errors``: of the references, or None; ``unit``.
+    """
+    systems = data["systems"]
+    places = np.arange(len(systems), dtype=float)
+    with figure(5.0, 0.9 + 0.21 * len(systems)) as view:
+        axes = view.subplots()
+        styles = series(data["series"], data)
+        errors = [0.0 if e is None else float(e) for e in data.get("errors") or ()]
+        if any(errors):
+            axes.barh(places, errors, 0.8, color=RULE, zorder=0)
+            axes.barh(places, [-e for e in errors], 0.8, color=RULE, zorder=0)
+        for name, values in data["series"].items():
+            numbers = [float("nan") if v is None else float(v) for v in values]
+            marks = marker_of(styles[name])
+            axes.plot(numbers, places, label=styles[name]["label"], **marks)
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        axes.set_yticks(places, [str(name).replace("_", " ") for name in systems])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(f"model − reference ({data['unit']})")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        return view
+
+
 def plain_arrays(data: Mapping[str, Any]) -> Figure:
     """Return arrays of an unknown property: one panel each, against the same abscissa.
 
@@ -159,7 +190,7 @@ def plain_arrays(data: Mapping[str, Any]) -> Figure:
     panels = data["panels"]
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    with figure(2.6 * columns + 0.4, 1.8 * rows + 0.6) as view:
+    with figure(max(2.6 * columns + 0.4, 4.4), 1.8 * rows + 0.8) as view:
         grid = view.subplots(rows, columns, squeeze=False, sharex=True)
         names = dict.fromkeys(name for panel in panels for name in panel["curves"])
         styles = series(names, data)

@@ -124,7 +124,7 @@ def against_temperature(data: Mapping[str, Any]) -> Figure:
     panels = data["panels"]
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    with figure(2.7 * columns + 0.4, 1.9 * rows + 0.6) as view:
+    with figure(max(2.7 * columns + 0.4, 4.4), 1.9 * rows + 0.6) as view:
         grid = view.subplots(rows, columns, squeeze=False, sharex=True)
         names = dict.fromkeys(name for panel in panels for name in panel["curves"])
         styles = series(names, data)

@@ -8,13 +8,28 @@ from typing import Any, Final
 
 from lamplighter.validation.compare import Comparison
 from lamplighter.validation.properties.base import PropertyResult, Quantity
-from lamplighter.validation.refs import same_level
+from lamplighter.validation.refs import ReferenceValue, same_level
 
 TITLES: Final = {
     "bulk": "Lattice constant and equation of state",
     "elastic": "Elastic constants",
     "phonon": "Phonons",
     "surface": "Surface energy",
+    "surfaces": "Surface energies of all planes",
+    "wulff": "Wulff shape",
+    "vacancy": "Vacancies",
+    "locality": "Reach of the forces",
+    "extensivity": "Do energies add up?",
+    "molecule": "Molecule",
+    "dimers": "Pairs of atoms",
+    "nve": "Conservation of energy",
+    "grueneisen": "Grueneisen parameters",
+    "qha": "Quasi-harmonic approximation",
+    "md_elastic": "Elastic constants at temperature",
+    "md_phonon": "Phonons at temperature",
+    "s22": "S22: pairs of molecules",
+    "dbh24": "DBH24: barrier heights",
+    "x23": "X23: molecular crystals",
 }
 
 # What engines may differ by in derived quantities: a floor in the unit, and a fraction.
@@ -100,7 +115,10 @@ def label_of(quantity: str) -> str:
         (r"surface_energy_(?:sum_)?(\d+)", r"surface energy γ(\1)"),
         (r"cleavage_energy_(?:sum_)?(\d+)", r"cleavage energy γ(\1)"),
         (r"(C\d\d)_clamped", r"\1, clamped ions"),
-        (r"(\w+)_(\d+)K", r"\1 at \2 K"),
+        (r"(\w+)_([\d.]+)K", r"\1 at \2 K"),
+        (r"dimer_distance_(\w+)_(\w+)", r"bond length \1–\2"),
+        (r"dimer_energy_(\w+)_(\w+)", r"binding energy \1–\2"),
+        (r"wulff_fraction_([-\d]+)", r"share of (\1)"),
     )
     for pattern, replacement in patterns:
         if re.fullmatch(pattern, quantity):
@@ -238,10 +256,20 @@ def _physics(
     return {
         "reference": reference.value,
         "reference_error": reference.error,
+        "reference_level": _short_level(reference),
         "reference_text": f"{reference.level}; {reference.source.text}{doubt}",
         "delta_physics": delta,
         "tolerance": _tolerance(best),
     }
+
+
+def _short_level(reference: ReferenceValue) -> str:
+    """Return what stands below a reference: ``PBE`` or ``exp. 298 K``."""
+    level = reference.level
+    parts = [level.functional or "exp."]
+    if level.temperature_K is not None:
+        parts.append(f"{level.temperature_K:g} K")
+    return " ".join(parts) + ("" if reference.verified else ", unverified")
 
 
 def _tolerance(comparison: Comparison) -> str:

@@ -19,6 +19,7 @@ from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties.base import PropertyResult
 from lamplighter.validation.refs.loader import (
     ReferenceValue,
+    Unverified,
     load_file,
     load_references,
     materials,
@@ -214,10 +215,12 @@ def _references(
     names = {result.material for result in results}
     names |= {result.property for result in results}
     found: list[ReferenceValue] = []
-    for source in suite.get("references", ("builtin",)):
+    sources = suite.get("references", ("builtin",))
+    treat: Unverified = "use" if "unverified" in sources else "skip"
+    for source in sources:
         if source == "builtin":
             for name in sorted(names & set(materials())):
-                found += load_references(name, unverified="use")
+                found += load_references(name, unverified=treat)
         elif Path(source).is_file():
             found += [r for r in load_file(source) if r.material in names]
     return found
