@@ -23,7 +23,10 @@ def main(folder: Path) -> None:
     torch.set_num_threads(task["threads"])
     torch.set_default_dtype(torch.float64)
     path = folder / "mace.model"
-    torch.save(make_model(task["model"], task["seed"]), path)
+    model = make_model(task["model"], task["seed"])
+    energies = model.atomic_energies_fn  # one row for each head, as in published files
+    energies.atomic_energies = energies.atomic_energies.reshape(1, -1)
+    torch.save(model, path)
     clock = Clock()
     calculator = MACECalculator(str(path), device="cpu", default_dtype=task["dtype"])
     steps = AseSteps(calculator, structure(task))
