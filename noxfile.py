@@ -102,6 +102,21 @@ def oracle(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Elastic constants and phonons beside matcalc, in an environment of its own."""
+    _install_package(session)
+    folder = Path(session.create_tmp()) / "matcalc"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        session.run("python", "-m", "venv", str(folder))
+    install = [str(python), "-m", "pip", "install", "--quiet"]
+    session.run(*install, "torch", external=True)
+    session.run(*install, "matcalc==0.7.0", external=True)
+    script = str(ROOT / "benchmarks" / "crystals" / "run.py")
+    session.run("python", script, "--matcalc-python", str(python), *session.posargs)
+
+
+@nox.session
 def sanitize(session: nox.Session) -> None:
     """The native library of compiled potentials under ASan and UBSan."""
     _install_package(session)
