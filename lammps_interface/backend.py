@@ -11,12 +11,13 @@ from typing import Final
 
 import torch
 
-from lamplighter.errors import ConfigError, EngineError, explain
+from lamplighter.errors import EngineError
 from lamplighter.lammps_interface.bundle import Bundle, BundleHeader, tables_name
 from lamplighter.lammps_interface.device import local_rank
 from lamplighter.model import Potential
 from lamplighter.model.compiled import (
     CompiledPotential,
+    DevicePotential,
     compile_potential,
     tables_from_bytes,
     tables_to_bytes,
@@ -34,7 +35,7 @@ class Backend:
         note: why it is the reference although nobody asked for it; for the log.
     """
 
-    compiled: tuple[CompiledPotential, ...] = ()
+    compiled: tuple[CompiledPotential | DevicePotential, ...] = ()
     note: str = ""
 
 
@@ -49,25 +50,23 @@ def choose_backend(
 
     Args:
         wanted: ``reference``; ``compiled``, now if the file has no tables that fit; or
-            None: compiled where the file has tables that fit.
+            None: compiled where the file has tables that fit, on a processor.
         bundle: content of the file.
         header: of the head and conditions in use.
         members: its potentials, without conditions, in the dtype of the file.
         device: where they are.
 
     Raises:
-        ConfigError: compiled potentials on a GPU.
         ArtifactError: damaged tables.
         EngineError: compiled, without a native library.
         CheckFailedError: compiled now, and not within the tolerance.
     """
     on_cpu = device.type == "cpu"
-    if wanted == "compiled" and not on_cpu:
-        raise ConfigError(
-            explain("backend compiled is for the CPU", got=f"device {device}")
-        )
     if wanted == "compiled":
-        return Backend(compiled=_by_all_means(bundle, header, members))
+        made = _by_all_means(bundle, header, members)
+        if on_cpu:
+            return Backend(compiled=made)
+        return Backend(compiled=tuple(DevicePotential(x, str(device)) for x in made))
     if wanted == "reference" or not on_cpu:
         return Backend()
     return _where_tables_fit(bundle, header, members)

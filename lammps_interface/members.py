@@ -23,7 +23,7 @@ from lamplighter.model import (
     pair_gradients,
     predict,
 )
-from lamplighter.model.compiled import CompiledPotential
+from lamplighter.model.compiled import CompiledPotential, DevicePotential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def answer_of(
     graph: Graph,
     *,
     wide: bool,
-    compiled: CompiledPotential | None = None,
+    compiled: CompiledPotential | DevicePotential | None = None,
 ) -> Answer:
     """Evaluate one member.
 

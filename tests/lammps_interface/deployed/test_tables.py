@@ -12,6 +12,7 @@ from lamplighter.lammps_interface.loading import note_of
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.selfcheck import PeriodicRank
 from lamplighter.model import load_potential, save_potential
+from lamplighter.model.compiled import DevicePotential
 
 
 def evaluated(model, atoms):
@@ -81,11 +82,21 @@ def test_without_the_library_the_reference_evaluates(model, monkeypatch):
         MliapModel(bundle.read(model.compiled64), backend="compiled")
 
 
-def test_a_gpu_is_for_the_reference():
-    cuda = torch.device("cuda")
-    with pytest.raises(ConfigError, match="backend compiled is for the CPU"):
-        backend.choose_backend("compiled", None, None, (), cuda)
+def test_a_gpu_is_for_the_reference_unless_the_script_says_compiled(model, monkeypatch):
+    cuda = torch.device("cuda:1")
     assert backend.choose_backend(None, None, None, (), cuda) == backend.Backend()
+    found = bundle.read(model.compiled64)
+    there = []
+
+    def on_device(compiled, device):
+        there.append(device)
+        return DevicePotential(compiled, "cpu")
+
+    monkeypatch.setattr(backend, "DevicePotential", on_device)
+    members = MliapModel(found).members
+    chosen = backend.choose_backend("compiled", found, found.header, members, cuda)
+    assert there == ["cuda:1"]
+    assert isinstance(chosen.compiled[0], DevicePotential)
 
 
 def test_what_cannot_be_compiled_is_written_without_tables(
