@@ -251,16 +251,15 @@ def brucite_references(frames: Frames) -> dict[str, Found]:
     found = _crystal(fit, 5)
     for name in ("C33", "C13"):
         found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
-    found["bond_length_OH"] = Found(
+    found["bond_length_H_O"] = Found(
         value=fit["bond"][0], error=fit["bond"][1], unit="Å"
     )
-    for name in ("A1g_1", "A1g_2"):
-        value, error = fit[name]
-        found[f"frequency_Gamma_{name}"] = Found(value=value, error=error, unit="THz")
     if of_kind(frames, "reference_brucite_gamma"):
-        modes = brucite_stretch(frames)
-        for index, value in enumerate(modes):
-            found[f"frequency_Gamma_A2u_{index + 1}"] = Found(value=value, unit="THz")
+        # The two O-H stretches are the highest of fifteen modes: in phase and not.
+        even, odd = fit["A1g_2"], (brucite_stretch(frames)[1], None)
+        for index, (value, error) in enumerate(sorted([even, odd]), start=14):
+            name = f"frequency_Gamma_{index}"
+            found[name] = Found(value=value, error=error, unit="THz")
     return found
 
 
@@ -273,7 +272,7 @@ def ice_references(frames: Frames) -> dict[str, Found]:
     side = 2**-0.5  # the conventional tetragonal cell is turned by 45 degrees
     found["lattice_constant_c"] = along
     found["lattice_constant"] = Found(
-        value=across.value * side, error=(across.error or 0) * side, unit="Å"
+        value=across.value * side, error=(across.error or 0.0) * side, unit="Å"
     )
     unit = kJ / mol
     found["lattice_energy"] = Found(
@@ -288,7 +287,7 @@ def water_references(frames: Frames) -> dict[str, Found]:
     """The water molecule in the box of the data set."""
     fit = water_values(frames)
     return {
-        "bond_length": Found(value=fit["bond"][0], error=fit["bond"][1], unit="Å"),
+        "bond_length_H_O": Found(value=fit["bond"][0], error=fit["bond"][1], unit="Å"),
         "angle": Found(value=fit["angle"][0], error=fit["angle"][1], unit="°"),
     }
 
@@ -312,7 +311,7 @@ def dimer_references(frames: Frames) -> dict[str, Found]:
     energies = [2 * molecule.info["REF_energy"], dimer.info["REF_energy"]]
     return {
         "binding_energy": Found(value=energies[0] - energies[1], unit="eV"),
-        "bond_length_OO": Found(value=dimer.get_distance(0, 3), unit="Å"),
+        "contact_O_O": Found(value=dimer.get_distance(0, 3), unit="Å"),
     }
 
 
