@@ -1,4 +1,4 @@
-"""The one module that knows LAMMPS' axes: geometry alone, without LAMMPS."""
+"""The one module that knows LAMMPS' axes: geometry, and what LAMMPS makes of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.lj import LennardJones
+from ase.neighborlist import neighbor_list
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
 from lamplighter.errors import DataError
 from lamplighter.lammps_interface.placement import MARGIN, dump_text, place
+from lamplighter.validation.engines import AseEngine, LammpsLibEngine, pair_style
 
 POSITIVE = [[4.0, 0.0, 0.0], [1.5, 4.2, 0.0], [1.2, 1.3, 3.9]]
 NEGATIVE = [[4.0, 0.0, 0.0], [-1.5, 4.2, 0.0], [-1.2, -1.3, 3.9]]
@@ -123,3 +129,63 @@ def test_missing_and_flat_cells_are_refused():
     atoms.positions[0, 0] = np.nan
     with pytest.raises(DataError, match="positions must be finite"):
         place(atoms)
+
+
+@st.composite
+def cells(draw):
+    """Any lattice that is not flat: oblique, left-handed, turned, long and short."""
+    entries = draw(arrays(np.float64, (3, 3), elements=st.floats(-12.0, 12.0)))
+    lengths = np.linalg.norm(entries, axis=1)
+    assume(lengths.min() > 2.0)
+    assume(abs(np.linalg.det(entries)) > 0.05 * np.prod(lengths))
+    return entries
+
+
+@settings(max_examples=60, deadline=None)
+@given(cell=cells(), seed=st.integers(0, 2**32 - 1))
+def test_any_cell_is_the_same_crystal_in_a_box_that_lammps_takes(cell, seed):
+    rng = np.random.default_rng(seed)
+    atoms = Atoms("MgOH", rng.uniform(-20, 20, (3, 3)), cell=cell, pbc=True)
+    spot = place(atoms)
+    assert np.linalg.det(spot.rotation) == pytest.approx(1.0)
+    assert np.all(np.triu(spot.box, 1) == 0.0)
+    assert np.all(np.diag(spot.box) > 0.0)
+    limit = (0.5 + 1e-9) * np.array([spot.box[0, 0], spot.box[0, 0], spot.box[1, 1]])
+    assert np.all(np.abs([spot.box[1, 0], spot.box[2, 0], spot.box[2, 1]]) <= limit)
+    change = np.linalg.solve(cell.T, (spot.box @ spot.rotation.T).T).T
+    assert_allclose(change, np.round(change), atol=1e-8)
+    assert abs(np.linalg.det(change)) == pytest.approx(1.0)
+    moves = spot.positions - atoms.positions @ spot.rotation
+    steps = np.linalg.solve(spot.box.T, moves.T).T
+    assert_allclose(steps, np.round(steps), atol=1e-8)
+
+
+@pytest.fixture(scope="module")
+def library():
+    lines = ("pair_style lj/cut 5.0", "pair_coeff * * 0.01 2.0")
+    with LammpsLibEngine(pair_style(lines, ("Ar",))) as engine:
+        yield engine
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(cell=cells(), seed=st.integers(0, 2**32 - 1), open_axes=st.integers(0, 7))
+def test_lammps_gives_any_cell_the_numbers_of_ase(library, cell, seed, open_axes):
+    """Forces and stress come back in the axes of the input, whatever those were."""
+    rng = np.random.default_rng(seed)
+    atoms = Atoms("Ar3", cell=cell, pbc=[not open_axes >> k & 1 for k in range(3)])
+    atoms.set_scaled_positions(rng.uniform(0, 1, (3, 3)))
+    assume(_closest(atoms) > 1.5)
+    reference = AseEngine(LennardJones(sigma=2.0, epsilon=0.01, rc=5.0, smooth=False))
+    ours, theirs = library.compute(atoms), reference.compute(atoms)
+    scale = 1.0 + np.abs(theirs.forces).max()
+    assert_allclose(ours.forces, theirs.forces, atol=1e-10 * scale)
+    assert_allclose(ours.stress, theirs.stress, atol=1e-10 * scale)
+
+
+def _closest(atoms: Atoms) -> float:
+    """Shortest distance to an atom or an image, of itself as well."""
+    return min(neighbor_list("d", atoms, 5.0), default=9.0)
