@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamplighter.validation.benchmarks.catalogue import CATALOGUE
 from lamplighter.validation.materials import BUILT_IN
 from lamplighter.validation.refs import load_references
 from lamplighter.validation.refs import materials as known_materials
@@ -23,6 +24,16 @@ def listing() -> dict[str, list[dict[str, Any]]]:
             for entry in entries()
         ],
         "materials": [_material(name) for name in BUILT_IN],
+        "benchmarks": [
+            {
+                "name": one.name,
+                "domain": one.domain,
+                "version": one.version,
+                "needs": one.needs,
+                "unavailable": one.unavailable,
+            }
+            for one in CATALOGUE.values()
+        ],
         "references": [_references(name) for name in sorted(known_materials())],
     }
 

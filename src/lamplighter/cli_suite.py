@@ -183,11 +183,51 @@ def _model_property(name: str, text: str) -> Callable[..., int]:
     return command
 
 
+def benchmark(
+    model: Path,
+    names: list[str] | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    head: str | None = None,
+    elements: Words = None,
+    engine: Engine = "ase",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    as_json: Json = False,
+) -> int:
+    """Score a potential by benchmarks with fixed protocols; validate list names them.
+
+    Args:
+        model: A potential (safetensors).
+        names: Benchmarks; those that need no data when left out.
+        data: Folder with the benchmark's data; what is missing is named.
+        head: The head to use; may be left out when there is only one.
+        elements: Elements to use: --elements Mg O; all that the head knows when left
+            out.
+        engine: The code that computes energies, forces and stresses.
+        output: Also write every number into this JSON file.
+        as_json: Write JSON instead of tables.
+    """
+    from lamplighter import suite_commands
+
+    return suite_commands.run_benchmarks(
+        names or (),
+        model,
+        suite_commands.PropertyRequest(
+            head=head, engine=engine, elements=tuple(elements or ())
+        ),
+        data=data,
+        output=output,
+        as_json=as_json,
+    )
+
+
 def register(validate: App) -> None:
     """Add the commands of this module to the group."""
     validate.command(run, name="run")
     validate.command(merge, name="merge")
     validate.command(show, name="list")
+    validate.command(benchmark, name="benchmark")
     for name, (kinds, text) in BUILT_IN.items():
         if name != "parity":
             make = _model_property if kinds == ("model",) else _property

@@ -14,6 +14,7 @@ import yaml
 
 from lamplighter.console import info, table
 from lamplighter.errors import ConfigError, explain
+from lamplighter.files import atomic_path
 
 if TYPE_CHECKING:
     from lamplighter.validation.runner import SuiteResult
@@ -125,6 +126,13 @@ def show(*, as_json: bool) -> int:
     )
     table(
         [
+            (b["name"], b["domain"], b["version"], b["unavailable"] or b["needs"])
+            for b in found["benchmarks"]
+        ],
+        ("benchmark", "domain", "protocol", "needs"),
+    )
+    table(
+        [
             (r["material"], r["quantities"], ", ".join(r["levels"]))
             for r in found["references"]
         ],
@@ -167,6 +175,60 @@ def compute_property(
     with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
         result = run_suite(suite, Path(folder))
     return DONE if show_results(result.results, as_json=as_json) else CHECK_FAILED
+
+
+def run_benchmarks(
+    names: Sequence[str],
+    model: Path,
+    request: PropertyRequest,
+    *,
+    data: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Run benchmarks on a model; show scores, write everything that was measured."""
+    from lamplighter.model import read_header
+    from lamplighter.validation.benchmarks import CATALOGUE, benchmark, overall
+    from lamplighter.validation.open_engines import (
+        one_thread_each,
+        open_engine,
+        read_card,
+    )
+    from lamplighter.validation.suite import EngineSpec, ModelSpec
+
+    free = [p.name for p in CATALOGUE.values() if not (p.needs or p.unavailable)]
+    chosen = [benchmark(name) for name in names or free]
+    header = read_header(model).config
+    head = header.heads[header.head_index(request.head)].name
+    card = read_card(ModelSpec(file=model, head=head))
+    elements = request.elements or card.elements
+    spec = EngineSpec(kind=request.engine)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lamplighter-"))
+        stack.enter_context(one_thread_each())
+        engine = stack.enter_context(open_engine(spec, card, elements, Path(folder)))
+        results = [protocol.run(engine, elements, data) for protocol in chosen]
+    record = {
+        "results": [result.to_dict() for result in results],
+        "scores": overall(results),
+    }
+    if output is not None:
+        with atomic_path(output) as temporary:
+            temporary.write_text(_json(record) + "\n", encoding="utf-8")
+    if as_json:
+        info(_json(record))
+        return DONE
+    rows = [
+        (r.name, name, f"{r.values[name]:.4g}", r.units[name], f"{score:.3f}")
+        for r in results
+        for name, score in r.scores.items()
+    ]
+    table(rows, ("benchmark", "metric", "value", "unit", "score"))
+    for result in results:
+        info(f"{result.name}, protocol {result.version}: {result.score:.3f}")
+        for text in result.deviations:
+            info(f"  not comparable: {text}")
+    return DONE
 
 
 def _material(structure: Path) -> MaterialSpec:
