@@ -1,0 +1,400 @@
+"""Adsorption energies of an atom or a molecule on the sites of a slab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.build import molecule
+from ase.data import atomic_numbers, covalent_radii
+
+from lamplighter.errors import ConfigError, explain
+from lamplighter.validation.engines.base import Engine
+from lamplighter.validation.properties.base import (
+    Check,
+    PropertyResult,
+    Quantity,
+)
+from lamplighter.validation.properties.cleave import Miller
+from lamplighter.validation.properties.crystal import material_name
+from lamplighter.validation.properties.molecules import boxed, vacuum_for
+from lamplighter.validation.properties.sites import (
+    KINDS,
+    Site,
+    find_sites,
+    nearest_site,
+    start_height,
+)
+from lamplighter.validation.properties.slab_relax import (
+    RelaxedSlab,
+    lower_half,
+    relax_free,
+)
+from lamplighter.validation.properties.slabs import FloatArray, terminations
+from lamplighter.validation.relax import RelaxSettings, relax_crystal
+
+_BOND = 1.25
+"""Two atoms closer than this times the sum of their radii are bonded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdsorptionSettings:
+    """What adsorbs where, and against which gas.
+
+    Attributes:
+        adsorbate: an element, or a molecule that ASE knows, such as ``CO``.
+        references: what the energy is held against: molecules or atoms with factors, as
+            ``("H2=0.5",)``; none takes the adsorbate itself, free.
+        binding_atom: index of the adsorbate's atom that goes to the site.
+        upside_down: whether the other atoms of the molecule point to the slab.
+        sites: kinds of sites, of ``top``, ``bridge``, ``hollow``.
+        given_slab: whether the structure is a slab, with the normal along the third
+            cell vector, and not a crystal to cut.
+        miller: plane of the crystal.
+        repeat: in-plane repeats of the smallest cell.
+        min_length: thickness of the slab, Å.
+        vacuum: Å.
+        fixed_share: lowest part of the slab that does not move.
+        check_thickness: whether a thicker slab gives the error bars.
+        fmax: largest force on a free atom, eV/Å.
+        max_steps: of each relaxation.
+        crystal_fmax: largest force of the relaxed crystal, eV/Å.
+    """
+
+    adsorbate: str = "O"
+    references: tuple[str, ...] = ()
+    binding_atom: int = 0
+    upside_down: bool = False
+    sites: tuple[str, ...] = KINDS
+    given_slab: bool = False
+    miller: Miller = (1, 1, 1)
+    repeat: tuple[int, int] = (2, 2)
+    min_length: float = 7.0
+    vacuum: float = 12.0
+    fixed_share: float = 0.5
+    check_thickness: bool = True
+    fmax: float = 0.01
+    max_steps: int = 300
+    crystal_fmax: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Refuse adsorbates and sites that do not exist.
+
+        Raises:
+            ConfigError: an unknown molecule, site or reference, or a share above 1.
+        """
+        if not self.sites or not set(self.sites) <= set(KINDS):
+            raise ConfigError(
+                explain("sites of adsorption", got=self.sites, wanted=KINDS)
+            )
+        if not 0 <= self.fixed_share <= 1 or min(self.repeat) < 1:
+            raise ConfigError(
+                explain(
+                    "slab of adsorption",
+                    got=f"fixed share {self.fixed_share}, repeat {self.repeat}",
+                    wanted="a share from 0 to 1, repeats of 1 or more",
+                )
+            )
+        for name, _ in self.terms():
+            free_molecule(name)
+        if not 0 <= self.binding_atom < len(free_molecule(self.adsorbate)):
+            problem = f"binding atom of {self.adsorbate}"
+            raise ConfigError(explain(problem, got=self.binding_atom))
+
+    def terms(self) -> list[tuple[str, float]]:
+        """Return the references with their factors.
+
+        Raises:
+            ConfigError: a reference that is not ``molecule=factor``.
+        """
+        found = []
+        for item in self.references or (f"{self.adsorbate}=1",):
+            name, _, text = item.partition("=")
+            try:
+                found.append((name.strip(), float(text)))
+            except ValueError as error:
+                raise ConfigError(
+                    explain("reference", got=repr(item), wanted="H2=0.5")
+                ) from error
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adsorbed:
+    """An adsorbate on one site.
+
+    Attributes:
+        site: where it started.
+        energy: of adsorption, eV; negative when bound.
+        height: of the binding atom above the outermost layer, Å.
+        ended: name of the site that it is closest to at the end.
+        intact: whether it has the bonds that it had.
+        bound: whether an atom of it touches the slab.
+        end: the relaxed structure.
+    """
+
+    site: Site
+    energy: float
+    height: float
+    ended: str
+    intact: bool
+    bound: bool
+    end: RelaxedSlab
+
+
+def free_molecule(name: str) -> Atoms:
+    """Return an atom or a molecule of ASE's list.
+
+    Raises:
+        ConfigError: neither of the two.
+    """
+    if name in atomic_numbers and name != "X":
+        return Atoms([name], positions=[[0.0, 0.0, 0.0]])
+    try:
+        found: Atoms = molecule(name)
+    except (KeyError, NotImplementedError) as error:
+        raise ConfigError(
+            explain(
+                "unknown adsorbate or reference",
+                got=name,
+                wanted="an element, or a molecule of ase.build.molecule, as H2O",
+            )
+        ) from error
+    return found
+
+
+def run(
+    structure: Atoms, engine: Engine, settings: AdsorptionSettings | None = None
+) -> PropertyResult:
+    """Return adsorption energies on every kind of site.
+
+    Values: ``adsorption_energy_O_top`` (eV, negative when bound) and
+    ``adsorption_height_O_top`` (Å) per site, ``adsorption_energy_O`` of the lowest.
+    The energy is that of the relaxed slab with the adsorbate, minus the relaxed slab,
+    minus the references; errors are the change on a slab half as thick again. Arrays:
+    ``sites``, ``ended``, ``positions`` and ``cell`` of the lowest.
+
+    Args:
+        structure: a crystal, which is relaxed and cut, or a slab (`given_slab`).
+        engine: what computes.
+        settings: see [`AdsorptionSettings`][].
+
+    Raises:
+        EngineError: the engine fails.
+    """
+    settings = settings or AdsorptionSettings()
+    slabs, checks = _slabs(structure, engine, settings)
+    method: dict[str, Any] = asdict(settings)
+    values: dict[str, Quantity] = {}
+    arrays: dict[str, Any] = {}
+    if slabs:
+        gas, gas_ok = _references(engine, settings)
+        checks.append(
+            Check(name="references relaxed", ok=gas_ok, text="free molecules")
+        )
+        found = [_on_slab(slab, gas, engine, settings, checks) for slab in slabs]
+        values = _values(found, settings)
+        checks += _site_checks(found[0])
+        best = min(found[0], key=lambda one: one.energy)
+        method |= {"n_atoms": [len(slab) for slab in slabs], "reference_energy": gas}
+        arrays = {
+            "sites": [one.site.name for one in found[0]],
+            "ended": [one.ended for one in found[0]],
+            "numbers": best.end.atoms.numbers,
+            "positions": best.end.atoms.positions,
+            "cell": best.end.atoms.cell.array,
+        }
+    return PropertyResult.conclude(
+        "adsorption",
+        material_name(structure),
+        engine.info,
+        method=method,
+        checks=checks,
+        values=values,
+        arrays=arrays,
+    )
+
+
+def _slabs(
+    structure: Atoms, engine: Engine, settings: AdsorptionSettings
+) -> tuple[list[Atoms], list[Check]]:
+    """Return the slab and, for the error bars, a thicker one."""
+    repeat = (*settings.repeat, 1)
+    if settings.given_slab:
+        return [structure.repeat(repeat)], []
+    crystal = relax_crystal(
+        structure, engine, RelaxSettings(fmax=settings.crystal_fmax)
+    )
+    checks = list(crystal.checks)
+    if not crystal.ok:
+        return [], checks
+    factors = (1.0, 1.5) if settings.check_thickness else (1.0,)
+    vacuum = max(settings.vacuum, engine.info.cutoff + 5.0)
+    cuts = terminations(
+        crystal.atoms,
+        settings.miller,
+        [settings.min_length * f for f in factors],
+        vacuum,
+    )
+    good = [cut for cut in cuts if not cut.polar]
+    checks.append(
+        Check(
+            name="polar surface",
+            ok=bool(good),
+            text="a cut without a dipole of nominal charges",
+        )
+    )
+    return [slab.repeat(repeat) for slab in good[0].slabs] if good else [], checks
+
+
+def _references(engine: Engine, settings: AdsorptionSettings) -> tuple[float, bool]:
+    """Return the energy of the references, eV, and whether all were relaxed."""
+    total, converged = 0.0, True
+    for name, factor in settings.terms():
+        free = boxed(free_molecule(name), vacuum_for(engine))
+        if len(free) == 1:
+            total += factor * engine.compute(free, ("energy", "forces")).energy
+            continue
+        end = relax_free(
+            free, engine, (), fmax=settings.fmax, max_steps=settings.max_steps
+        )
+        total += factor * end.energy
+        converged = converged and end.converged
+    return total, converged
+
+
+def _on_slab(
+    slab: Atoms,
+    gas: float,
+    engine: Engine,
+    settings: AdsorptionSettings,
+    checks: list[Check],
+) -> list[Adsorbed]:
+    """Return the adsorbate on every site of one slab."""
+    fixed = lower_half(slab, settings.fixed_share)
+
+    def relax(atoms: Atoms) -> RelaxedSlab:
+        return relax_free(
+            atoms, engine, fixed, fmax=settings.fmax, max_steps=settings.max_steps
+        )
+
+    bare = relax(slab)
+    sites = find_sites(slab)
+    found = []
+    for site in sites:
+        if site.kind not in settings.sites:
+            continue
+        end = relax(_placed(slab, site, settings))
+        found.append(_adsorbed(slab, site, sites, end, bare.energy + gas, settings))
+    worst = max([bare, *(one.end for one in found)], key=lambda one: one.force)
+    checks.append(
+        Check(
+            name=f"relaxations of {len(slab)} atoms",
+            ok=bare.converged and all(one.end.converged for one in found),
+            value=worst.force,
+            limit=settings.fmax,
+            text="largest force on a free atom, with and without adsorbate, eV/Å",
+        )
+    )
+    return found
+
+
+def _placed(slab: Atoms, site: Site, settings: AdsorptionSettings) -> Atoms:
+    """Return the slab with the adsorbate touching a site."""
+    free = free_molecule(settings.adsorbate)
+    free.positions -= free.positions[settings.binding_atom]
+    up = free.positions.mean(axis=0)
+    if np.linalg.norm(up) > 0.1:
+        free.rotate(up, (0, 0, -1) if settings.upside_down else (0, 0, 1))
+    number = int(free.numbers[settings.binding_atom])
+    height = start_height(slab, site.place, number)
+    free.positions += [*site.place, height]
+    whole: Atoms = slab + free
+    return whole
+
+
+def _adsorbed(
+    slab: Atoms,
+    site: Site,
+    sites: tuple[Site, ...],
+    end: RelaxedSlab,
+    reference: float,
+    settings: AdsorptionSettings,
+) -> Adsorbed:
+    n_slab = len(slab)
+    atoms = end.atoms
+    binding = atoms.positions[n_slab + settings.binding_atom]
+    outer = slab.positions[:, 2] > slab.positions[:, 2].max() - 0.3
+    plane = slab.cell.array[:2, :2]
+    free = free_molecule(settings.adsorbate)
+    return Adsorbed(
+        site=site,
+        energy=end.energy - reference,
+        height=float(binding[2] - atoms.positions[:n_slab][outer, 2].mean()),
+        ended=nearest_site(binding[:2], sites, plane),
+        intact=_bonds(atoms[n_slab:]) == _bonds(free),
+        bound=_touches(atoms, n_slab),
+        end=end,
+    )
+
+
+def _bonds(atoms: Atoms) -> set[tuple[int, int]]:
+    """Return the bonded pairs of a molecule."""
+    return {
+        (i, j)
+        for i, j in combinations(range(len(atoms)), 2)
+        if atoms.get_distance(i, j, mic=bool(atoms.pbc.any()))
+        < _BOND * (covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]])
+    }
+
+
+def _touches(atoms: Atoms, n_slab: int) -> bool:
+    """Return whether an atom of the adsorbate is bonded to one of the slab."""
+    radii: FloatArray = covalent_radii[atoms.numbers]
+    for index in range(n_slab, len(atoms)):
+        away = atoms.get_distances(index, range(n_slab), mic=True)
+        if np.any(away < _BOND * (radii[index] + radii[:n_slab])):
+            return True
+    return False
+
+
+def _site_checks(found: Sequence[Adsorbed]) -> list[Check]:
+    """Return what went another way than it was put; soft, and the sites named."""
+    moved = [f"{o.site.name} to {o.ended}" for o in found if o.ended != o.site.name]
+    broken = [one.site.name for one in found if not one.intact]
+    away = [one.site.name for one in found if not one.bound]
+    return [
+        Check(name=name, ok=not names, text=f"{text}: {', '.join(names) or 'none'}",
+              hard=False)
+        for name, names, text in (
+            ("stays at its site", moved, "moved"),
+            ("molecule intact", broken, "bonds broken or made on"),
+            ("adsorbed", away, "no atom touches the slab from"),
+        )
+    ]  # fmt: skip
+
+
+def _values(
+    found: Sequence[Sequence[Adsorbed]], settings: AdsorptionSettings
+) -> dict[str, Quantity]:
+    values = {}
+    thicker = {one.site.name: one for one in found[1]} if len(found) > 1 else {}
+    for one in found[0]:
+        other = thicker.get(one.site.name)
+        name = f"{settings.adsorbate}_{one.site.name}"
+        for key, unit, value, again in (
+            ("energy", "eV", one.energy, other.energy if other else None),
+            ("height", "Å", one.height, other.height if other else None),
+        ):
+            values[f"adsorption_{key}_{name}"] = Quantity(
+                value=value,
+                unit=unit,
+                error=None if again is None else abs(value - again),
+            )
+    best = min(found[0], key=lambda one: one.energy)
+    energy = values[f"adsorption_energy_{settings.adsorbate}_{best.site.name}"]
+    return {f"adsorption_energy_{settings.adsorbate}": energy, **values}
