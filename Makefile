@@ -28,8 +28,11 @@ help: ## this list
 demo: $(VENV)/.installed ## set up, post-train, convert, run LAMMPS, validate, write demo-report/
 	$(BIN)/lamplighter demo --output $(REPORT)
 
+# One process for each core, one thread each; the tests of a file stay together.
+TEST_OPTIONS := -n auto --dist loadfile
+
 test: lint types $(VENV)/.dev ## set up, lint, check types, run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(TEST_OPTIONS)
 
 test-all: lint types $(VENV)/.dev ## the same with the slow tests
 	$(BIN)/python -m pytest
