@@ -279,6 +279,8 @@ def _ase(spec: EngineSpec, card: ModelCard, elements: Sequence[str]) -> AseEngin
     from lamplighter.model import Calculator, load_potential, select  # noqa: PLC0415
 
     potential = select(load_potential(card.file, card.dtype), card.head, elements)
+    calculator = Calculator(potential, head=card.head, dtype=card.dtype)
+    reference = calculator.backend == "reference"
     info = EngineInfo(
         kind="ase",
         name=spec.name,
@@ -287,9 +289,12 @@ def _ase(spec: EngineSpec, card: ModelCard, elements: Sequence[str]) -> AseEngin
         head=card.head,
         dtype=card.dtype,
         cutoff=card.cutoff,
-        extra={"level_of_theory": card.level_of_theory},
+        extra={
+            "level_of_theory": card.level_of_theory,
+            "backend": "reference" if reference else "compiled",
+        },
     )
-    return AseEngine(Calculator(potential, head=card.head, dtype=card.dtype), info)
+    return AseEngine(calculator, info)
 
 
 def _check_artifact(artifact: Path, card: ModelCard) -> None:

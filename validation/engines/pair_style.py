@@ -163,7 +163,11 @@ def mliap_style(path: str | Path, *, name: str = "lammps", ranks: int = 1) -> Pa
         cutoff=header.cutoff,
         lammps_version=release(),
         ranks=ranks,
-        extra={"pair_style": "mliap unified", "file": file.name},
+        extra={
+            "pair_style": "mliap unified",
+            "file": file.name,
+            "backend": "compiled" if header.compiled else "reference",
+        },
     )
     names = " ".join(header.elements)
     return PairStyle(

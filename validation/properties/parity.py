@@ -35,6 +35,7 @@ from lamplighter.validation.properties.base import (
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.properties.parity_points import Level, Point, points
 from lamplighter.validation.properties.parity_terms import (
+    COMPILED,
     FLOAT32,
     FLOAT64,
     Tolerances,
@@ -119,7 +120,7 @@ class Column:
 
 
 def tolerances_for(*engines: Engine) -> Tolerances:
-    """Return the tolerances of the least precise of some engines.
+    """Return the tolerances of the least precise of some engines, tables included.
 
     Raises:
         ConfigError: If an engine names another dtype than float32 and float64.
@@ -134,7 +135,10 @@ def tolerances_for(*engines: Engine) -> Tolerances:
                 fix="pass ParitySettings(tolerances=...)",
             )
         )
-    return FLOAT32 if "float32" in kinds else FLOAT64
+    if "float32" in kinds:
+        return FLOAT32
+    backends = {engine.info.extra.get("backend") for engine in engines}
+    return COMPILED if "compiled" in backends else FLOAT64
 
 
 def columns(t: Tolerances, settings: ParitySettings) -> list[Column]:
