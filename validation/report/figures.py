@@ -141,7 +141,7 @@ PLOTS: Final[dict[str, Row]] = {
     "systems": (
         plots_more.system_errors,
         "Every system beside its reference",
-        "Model minus reference; whiskers: the uncertainty of the reference.",
+        "Model minus reference; grey: the uncertainty of the reference.",
     ),
     "grueneisen_bands": (
         plots.phonon_bands,

@@ -134,6 +134,7 @@ def against_temperature(data: Mapping[str, Any]) -> Figure:
             axes.set_title(panel["label"], fontsize=9, color=INK, loc="left")
             axes.set_xlabel("temperature (K)")
             axes.margins(y=0.12)
+            axes.tick_params(labelbottom=True)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         handles, labels = grid.flat[0].get_legend_handles_labels()
