@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from ase import Atoms
-from ase.geometry import get_distances
 
 from lamplighter.validation.materials import parity_structures
 
@@ -71,15 +70,19 @@ def _liquid(crystal: Atoms, rng: np.random.Generator) -> Atoms:
     that no two environments are alike, near enough that a potential knows them.
     """
     copies = max(1, round((LIQUID_ATOMS / len(crystal)) ** (1 / 3)))
-    box: Atoms = crystal.repeat((copies, copies, copies))
     closest = _CLOSEST * _shortest(crystal.repeat((2, 2, 2)))
+    box: Atoms = crystal.repeat((copies, copies, copies))
+    cell, positions = box.cell.array, box.get_positions()
+    fractions = np.linalg.inv(cell)
     for _ in range(4):
         for index in rng.permutation(len(box)):
-            trial = box.positions[index] + rng.normal(0, 0.25, 3)
-            others = np.delete(box.positions, index, axis=0)
-            _, d = get_distances(trial[None], others, cell=box.cell, pbc=box.pbc)
+            trial = positions[index] + rng.normal(0, 0.25, 3)
+            away = (np.delete(positions, index, axis=0) - trial) @ fractions
+            # The nearest image, for what is much closer than half the box.
+            d = np.linalg.norm((away - np.round(away)) @ cell, axis=1)
             if d.min() > closest:
-                box.positions[index] = trial
+                positions[index] = trial
+    box.set_positions(positions)
     return box
 
 
