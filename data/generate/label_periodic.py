@@ -32,7 +32,7 @@ K_LENGTH_METAL = 30.0
 
 METALS = (
     *("mg_hcp_eos", "mg_hcp_rattle", "mg_fcc", "mg_bcc"),
-    *("reference_mg", "reference_mg_gamma", "reference_mg_shear"),
+    *("reference_mg", "reference_mg_gamma", "reference_mg_shear", "reference_mg_mesh"),
 )
 LOW_DENSITY = 1e-6
 """e/Bohr^3: r2SCAN of boxed atoms and molecules is zeroed below this density."""

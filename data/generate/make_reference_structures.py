@@ -146,14 +146,16 @@ def reference_structures() -> list[Atoms]:
     for pair in ([3, 4], [1, 2]):
         moved = shifted(hydroxide, pair, 2, SHIFT_HYDROXIDE)
         put(moved, "brucite_gamma", "5x5x3")
+    along, across, *bond = ICE_RELAXED
+    for stretch in (0.0, 0.08, -0.08):
+        put(ice(along + stretch, across - stretch / 2, *bond), "ice", "4x4x4")
     metal = magnesium(*MAGNESIUM)
     put(shifted(metal, [1], 0, SHIFT_METAL), "mg_gamma", "11x11x6")
     put(sheared(metal, 1, 2), "mg_shear", "11x11x6")
     put(sheared(metal, 0, 1), "mg_shear", "11x11x6")
+    for point in star(MAGNESIUM, MAGNESIUM_STEPS)[3:]:
+        put(magnesium(*point), "mg_mesh", "16x16x9")
     put(water(*WATER, LARGE_BOX), "water_large", "1x1x1", box=True)
-    along, across, *bond = ICE_RELAXED
-    for stretch in (0.0, 0.08, -0.08):
-        put(ice(along + stretch, across - stretch / 2, *bond), "ice", "4x4x4")
     return found.structures
 
 
