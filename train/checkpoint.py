@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from lamplighter.files import atomic_path
 FORMAT_VERSION = 1
 _KEY = "lamplighter_checkpoint"
 _SUM = "sha256"
+_HALF_WRITTEN = re.compile(r"\..+(\.[a-z]+)\.[^.]{8}\1")
+"""``.NAME.log.RANDOM.log``, as `lamplighter.files.atomic_path` calls them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +152,8 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
 
     No other run may be writing into the folder.
     """
-    for file in Path(path).parent.glob(".*.safetensors"):
-        if file.name.count(".safetensors") > 1:  # .NAME.safetensors.RANDOM.safetensors
+    for file in Path(path).parent.glob(".*"):
+        if _HALF_WRITTEN.fullmatch(file.name) and file.is_file():
             file.unlink(missing_ok=True)
 
 

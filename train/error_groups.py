@@ -36,7 +36,8 @@ def table_of(found: Sequence[Residual], by: Grouping = "config_type") -> ErrorTa
     groups: dict[tuple[str, str], list[Residual]] = {}
     names = _NAMES[by]
     for residual in found:
-        for name in ("all", *names(residual.frame)):
+        own = ("(all)" if name == "all" else name for name in names(residual.frame))
+        for name in ("all", *own):
             groups.setdefault((residual.frame.head, name), []).append(residual)
     order = {head: n for n, head in enumerate(dict.fromkeys(h for h, _ in groups))}
     keys = sorted(groups, key=lambda k: (order[k[0]], k[1] != "all", k[1]))

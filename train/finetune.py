@@ -16,6 +16,7 @@ from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.evaluation import by_head, residuals, table_of
 from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.finetune_heads import (
+    announce_guard,
     check_elements,
     check_heads_of_base,
     items_of,
@@ -114,8 +115,7 @@ def _finetune(config: FinetuneConfig, ranks: Ranks) -> TrainResult:
     with alone(config.output, ranks):
         trainer = Trainer(job, ranks=ranks)
         ranks.from_main(begin)
-        watching = watched(job, start.data, plain, main=ranks.is_main)
-        with watching as watch, stop_on_signals() as stop:
+        with watched(job, start.data, plain, ranks) as watch, stop_on_signals() as stop:
             trainer.watch(watch.observers)
             outcome = trainer.run(stop)
         provenance = plain | {"base_sha256": base_sha256}
@@ -144,13 +144,15 @@ def _start(
     moving = apply_plan(potential, plan_weights(config, potential), config)
     train_reference_bias(potential, (*config.heads, *config.replay_heads))
     info(f"method {config.method}: {moving.moving} of {moving.weights} weights move")
+    before = _errors_before(base, data)
+    announce_guard(config, base, before)
     return _Start(
         base=base,
         data=data,
         reports=tuple(reports),
         fitted=tuple(fitted),
         potential=potential,
-        guard=DriftGuard(_errors_before(base, data), config.replay),
+        guard=DriftGuard(before, config.replay),
     )
 
 

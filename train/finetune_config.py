@@ -179,6 +179,14 @@ class FinetuneConfig:
         check_heads((*self.heads, *self.replay_heads))
         check_quotas(self.heads)
         check_quotas(self.replay_heads)
+        for head in self.heads:
+            wanted = "none: a new head is fitted like the one of start_from"
+            got = head.reference_like
+            check(got is None, f"head {head.name!r}: reference_like", got, wanted)
+        plain = self.method == "lora" or self.lora == LoraSettings()
+        got = f"rank {self.lora.rank}, alpha {self.lora.alpha:g}"
+        wanted = "method: lora, or nothing under lora"
+        check(plain, f"lora of method {self.method}", got, wanted)
         held = ", ".join([*self.freeze.patterns, f"{self.freeze.layers} layers"])
         if self.method == "frozen_trunk":
             wanted = "freeze: {layers: ...} or freeze: {patterns: [...]}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from lamplighter.console import complain, info
 from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential, torch_dtype
 from lamplighter.train.data.cache import CachedFrames
@@ -90,6 +91,26 @@ def check_elements(data: PreparedData, base: Potential) -> None:
                     fix="start from a base that was trained with it",
                 )
             )
+
+
+def announce_guard(
+    config: FinetuneConfig, base: Potential, judged: Collection[str]
+) -> None:
+    """Say before the run which old heads nothing guards, as none of them is judged.
+
+    Args:
+        config: whether limits act.
+        base: the potential before.
+        judged: heads with held-out frames.
+    """
+    bare = [h.name for h in base.config.heads if h.name not in judged]
+    if not config.replay.guard or not bare:
+        return
+    text = f"not guarded, without held-out frames: {', '.join(bare)}"
+    if len(bare) < len(base.config.heads):
+        info(text)
+    else:
+        complain(f"warning: the guard has nothing to watch; {text}")
 
 
 def _where(frames: Sequence[Frame], symbols: set[str]) -> str:

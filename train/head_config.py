@@ -123,5 +123,12 @@ class HeadData:
         sources = ", ".join(self.reference_sources)
         wanted = "some of isolated, foundation, fit, each once"
         check(once, f"{where}: reference_sources", sources or "none", wanted)
+        used = self.reference_model is None or "foundation" in self.reference_sources
+        wanted = "foundation among reference_sources, or no reference_model"
+        check(used, f"{where}: reference_sources", sources, wanted)
+        ok = self.reference_head is None or self.reference_model is not None
+        check(
+            ok, f"{where}: reference_model", "none", "the potential of reference_head"
+        )
         if self.quota is not None:
             check(self.quota > 0, f"{where}: quota", self.quota, "more than 0")

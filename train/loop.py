@@ -169,7 +169,7 @@ class Trainer:
         check_finite(
             record,
             step=state.step,
-            frames=[self.sampler.costs.label(k) for k in batch],
+            frames=lambda: [self.sampler.costs.label(k) for k in batch],
             kept=self.job.output / CHECKPOINT,
         )
         state.step += 1
@@ -205,8 +205,9 @@ class Trainer:
         return guard.name if self.state.refused >= guard.patience else ""
 
     def _log(self, event: str, **values: object) -> None:
-        if self.ranks.is_main:
-            self.log.write(event, **values)
+        with self.ranks.together("writing the log"):
+            if self.ranks.is_main:
+                self.log.write(event, **values)
 
     def _note(self) -> str:
         score = self.state.best_score

@@ -149,8 +149,10 @@ class _Reader:
             keep_hash(self.hashes, name, part.cache.index["fingerprint"])
         if cached:
             check_unique(head, [frames, *cached])
-            return _kept(frames, head), cached
-        return _without_excluded(head, frames), cached
+        kinds = {frame.config_type for frame in frames}
+        kinds.update(*(part.cache.config_types for part in cached))
+        _check_excluded(head, kinds)
+        return _kept(frames, head), cached
 
     def read(self, head: HeadData, files: Sequence[Path]) -> list[Frame]:
         frames: list[Frame] = []
@@ -202,13 +204,12 @@ def _of(head: HeadData, frames: Sequence[Frame]) -> list[Frame]:
     return [f for f in frames if f.head == head.name]
 
 
-def _without_excluded(head: HeadData, frames: list[Frame]) -> list[Frame]:
-    """Return the frames of config types that are not excluded.
+def _check_excluded(head: HeadData, kinds: set[str]) -> None:
+    """Refuse a pattern of config types to leave out that fits none there is.
 
     Raises:
-        ConfigError: a pattern that fits no frame.
+        ConfigError: as above.
     """
-    kinds = {frame.config_type for frame in frames}
     for pattern in head.exclude:
         if not any(fnmatchcase(kind, pattern) for kind in kinds):
             raise ConfigError(
@@ -218,7 +219,6 @@ def _without_excluded(head: HeadData, frames: list[Frame]) -> list[Frame]:
                     wanted="patterns that fit among " + ", ".join(sorted(kinds)),
                 )
             )
-    return _kept(frames, head)
 
 
 def _kept(frames: list[Frame], head: HeadData) -> list[Frame]:

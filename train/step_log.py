@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -45,14 +45,15 @@ class StepLog:
 
 
 def check_finite(
-    record: StepRecord, *, step: int, frames: Sequence[str], kept: object
+    record: StepRecord, *, step: int, frames: Callable[[], Sequence[str]], kept: object
 ) -> None:
     """Refuse a loss or a gradient that is not finite.
 
     Args:
         record: what the step found, in all processes.
         step: steps done before.
-        frames: what the frames of the batch are called.
+        frames: tells what the frames of the batch are called; those of caches would
+            have to be read for that.
         kept: where the last good state is.
 
     Raises:
@@ -62,12 +63,13 @@ def check_finite(
         return
     named = dict(zip(TERMS, record.terms.tolist(), strict=True))
     values = ", ".join(f"{k} {v:g}" for k, v in named.items() if v != 0.0)
-    more = ", ..." if len(frames) > 8 else ""
+    names = frames()
+    more = ", ..." if len(names) > 8 else ""
     raise TrainingDivergedError(
         explain(
             f"the loss is not finite at step {step}",
             got=f"{values}, gradient {record.norm.item():g}; "
-            f"frames: {', '.join(frames[:8])}{more}",
+            f"frames: {', '.join(names[:8])}{more}",
             fix="look at these frames, or lower optimizer.learning_rate or "
             f"optimizer.clip_norm, and run again; {kept} holds the last good state",
         )

@@ -81,8 +81,7 @@ def _train(config: TrainConfig, ranks: Ranks) -> TrainResult:
     with alone(config.output, ranks):
         trainer = Trainer(job, ranks=ranks)
         ranks.from_main(lambda: write_json(config.output / "config.json", plain))
-        watching = watched(job, data, plain, main=ranks.is_main)
-        with watching as watch, stop_on_signals() as stop:
+        with watched(job, data, plain, ranks) as watch, stop_on_signals() as stop:
             trainer.watch(watch.observers)
             outcome = trainer.run(stop)
         result = ranks.from_main(

@@ -26,7 +26,8 @@ def run(config: TrainConfig, trouble: str = "") -> dict[str, Any]:
 
     Args:
         config: the settings.
-        trouble: what process 1 meets at its third frame: "error", "nan" or "kill".
+        trouble: what process 1 meets at its third frame: "error", "nan" or "kill"; or
+            "log", a log that process 0 cannot write.
 
     Returns:
         The loss of every step, the weights and the averages.
@@ -35,10 +36,12 @@ def run(config: TrainConfig, trouble: str = "") -> dict[str, Any]:
     with join_ranks(config.run.device) as ranks:
         data = prepare(config.heads, config.split, config.limits)
         job, _ = build_job(config, data)
-        if trouble and ranks.rank == 1:
+        if trouble not in {"", "log"} and ranks.rank == 1:
             object.__setattr__(job, "train", Troubled(job.train, trouble))
         ranks.from_main(lambda: config.output.mkdir(exist_ok=True))
         trainer = Trainer(job, ranks=ranks)
+        if trouble == "log":
+            trainer.log.path = config.output / "nowhere" / "log"
         outcome = trainer.run(StopFlag())
         records = [r for r in read_log(config.output / LOG) if r["event"] == "train"]
         return {

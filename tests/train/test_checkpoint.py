@@ -90,7 +90,9 @@ def test_a_kill_between_two_renames_leaves_the_one_before(tmp_path, monkeypatch)
 def test_what_killed_runs_left_is_removed(tmp_path):
     path = tmp_path / CHECKPOINT
     save_checkpoint(path, checkpoint(1))
-    (tmp_path / ".checkpoint.safetensors.abc123.safetensors").write_bytes(b"half")
+    for name in ("checkpoint.safetensors", "log.jsonl", "report.html", "best-4.st"):
+        suffix = pathlib.Path(name).suffix
+        (tmp_path / f".{name}.abc_12x4{suffix}").write_bytes(b"half")
     (tmp_path / ".other").write_bytes(b"mine")
     remove_leftovers(path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [".other", CHECKPOINT]

@@ -23,15 +23,26 @@ from lamplighter.train.config import (
     SplitSettings,
     TrainConfig,
 )
+from lamplighter.train.data.cache_build import build_cache
+from lamplighter.train.data.cache_config import CacheSettings
 from lamplighter.train.data.dataset import make_items
 from lamplighter.train.data.split import split_frames
-from lamplighter.train.finetune_config import FinetuneConfig, NewHead
+from lamplighter.train.evaluation import residuals, table_of
+from lamplighter.train.finetune_config import (
+    FinetuneConfig,
+    LoraSettings,
+    NewHead,
+    ReplaySettings,
+)
+from lamplighter.train.finetune_heads import announce_guard
 from lamplighter.train.heads import fit_heads
 from lamplighter.train.learning import check_learning, learnt_labels
+from lamplighter.train.loop import Trainer
 from lamplighter.train.prepare import keep_hash, prepare
 from lamplighter.train.readout_start import fit_first_readout
 from lamplighter.train.run_config import SamplingSettings
 from lamplighter.train.sampler import FrameCost, HeadSampler
+from lamplighter.train.stopping import StopFlag
 from lamplighter.train.training import build_job
 from lamplighter.train.xyz_writer import labelled_atoms, write_xyz
 from lamplighter.train.yaml_config import read_mapping
@@ -300,3 +311,77 @@ def test_old_heads_are_judged_on_the_same_frames_before_and_after(
 
 def _without_atoms(frames):
     del frames[:2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reference_model": FILE}, "reference_sources.*isolated, fit.*foundation"),
+        ({"reference_head": "pbe"}, "reference_model.*potential of reference_head"),
+    ],
+)
+def test_a_foundation_that_is_not_used_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        head(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora": LoraSettings(rank=2)}, "lora of method full.*rank 2.*method: lora"),
+        ({"heads": {"reference_like": "pbe"}}, "reference_like.*fitted like the one"),
+    ],
+)
+def test_settings_that_a_post_training_would_not_use_are_refused(changes, message):
+    more = changes.pop("heads", {})
+    new = NewHead(name="new", level="X", files=(FILE,), start_from="pbe", **more)
+    with pytest.raises(ConfigError, match=message):
+        FinetuneConfig(base=FILE, output=FILE, heads=(new,), **changes)
+
+
+def test_heads_that_nothing_guards_are_named_before_the_run(base, tmp_path, capsys):
+    new = NewHead(name="new", level="X", files=(FILE,), start_from="pbe")
+    config = FinetuneConfig(base=base, output=tmp_path, heads=(new,))
+    potential = load_potential(base)
+    announce_guard(config, potential, ["pbe"])
+    assert "not guarded, without held-out frames: hot" in capsys.readouterr().out
+    announce_guard(config, potential, [])
+    assert "the guard has nothing to watch" in capsys.readouterr().err
+    announce_guard(config, potential, ["pbe", "hot"])
+    quiet = dataclasses.replace(config, replay=ReplaySettings(guard=False))
+    announce_guard(quiet, potential, [])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_pattern_that_excludes_nothing_of_a_cache_is_refused(data_file, tmp_path):
+    folder = tmp_path / "cache"
+    build_cache([data_file(n=3)], folder, CacheSettings(cutoff=4.0))
+    own = dataclasses.replace(head(exclude=("mol*",)), files=(folder,))
+    (found,) = prepare([own], SplitSettings(), judge.ReaderLimits()).heads
+    assert {f.config_type for f in found.train} == {"IsolatedAtom", "rattle"}
+    typo = dataclasses.replace(own, exclude=("mol*", "ratle"))
+    with pytest.raises(ConfigError, match=r"no frame has; got: 'ratle'.*molecule"):
+        prepare([typo], SplitSettings(), judge.ReaderLimits())
+
+
+def test_a_step_does_not_ask_frames_for_their_names(tiny_config):
+    """Frames of a cache would be read again for that."""
+
+    def asked(k):
+        raise AssertionError(k)
+
+    run = dataclasses.replace(tiny_config.run, max_steps=2, selection="last")
+    config = dataclasses.replace(
+        tiny_config, run=run, split=SplitSettings(validation_fraction=0.0)
+    )
+    job, _ = build_job(config, prepare(config.heads, config.split, config.limits))
+    job = dataclasses.replace(job, costs=dataclasses.replace(job.costs, label=asked))
+    config.output.mkdir()
+    assert Trainer(job).run(StopFlag()).state.step == 2
+
+
+def test_a_kind_that_is_called_all_is_counted_once(data_file, potential):
+    frames = read_frames(data_file(n=2))[2:]
+    named = [dataclasses.replace(f, config_type="all") for f in frames]
+    rows = table_of(residuals(potential, named)).rows
+    assert [(r.config_type, r.n_frames) for r in rows] == [("all", 4), ("(all)", 4)]

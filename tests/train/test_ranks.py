@@ -111,6 +111,7 @@ def test_two_processes_add_a_head(base, base_config, data_file, tmp_path):
     [
         ("error", "RankFailedError: process 1 of 2 has failed", "this disk is on fire"),
         ("nan", "the loss is not finite", "the loss is not finite"),
+        ("log", "cannot write", "RankFailedError: process 0 of 2 has failed"),
         ("kill", "RankFailedError: process 0 of 2 has lost the others", -9),
     ],
 )

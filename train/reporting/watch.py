@@ -13,6 +13,7 @@ from lamplighter.train.evaluation import Residual
 from lamplighter.train.finetune_config import NewHead
 from lamplighter.train.job import Job
 from lamplighter.train.prepare import PreparedData
+from lamplighter.train.ranks import Ranks
 from lamplighter.train.replay import DriftGuard
 from lamplighter.train.reporting.facts import HeadFacts, RunFacts
 from lamplighter.train.reporting.live import LivePage
@@ -48,7 +49,7 @@ class Watch:
 
 @contextlib.contextmanager
 def watched(
-    job: Job, data: PreparedData, config: Mapping[str, Any], *, main: bool = True
+    job: Job, data: PreparedData, config: Mapping[str, Any], ranks: Ranks
 ) -> Iterator[Watch]:
     """Yield the observers of a run, and close them at its end.
 
@@ -56,22 +57,28 @@ def watched(
         job: the run.
         data: its frames.
         config: the effective configuration, as plain mappings.
-        main: whether this process speaks; the others get no observer.
+        ranks: the processes of the run; process 0 alone gets observers.
 
     Raises:
         OptionalDependencyError: a tracker that the settings name is not installed.
+        RankFailedError: the same, in the other processes.
     """
-    if not main:
-        yield Watch()
-        return
-    facts = run_facts(job, data, config)
-    page = LivePage(facts, job.output)
     with contextlib.ExitStack() as stack:
-        trackers = open_trackers(job.run, facts, job.output, stack)
-        info(f"page of the run: {page.path}")
-        stack.enter_context(page.watch())
-        lines = ValidationLines([h.name for h in facts.heads])
-        yield Watch(observers=[lines, page, *trackers], page=page)
+        watch = Watch()
+        with ranks.together("opening the views of the run"):
+            if ranks.is_main:
+                watch = _opened(job, run_facts(job, data, config), stack)
+        yield watch
+
+
+def _opened(job: Job, facts: RunFacts, stack: contextlib.ExitStack) -> Watch:
+    """Return the observers of a run; `stack` closes them."""
+    page = LivePage(facts, job.output)
+    trackers = open_trackers(job.run, facts, job.output, stack)
+    info(f"page of the run: {page.path}")
+    stack.enter_context(page.watch())
+    lines = ValidationLines([h.name for h in facts.heads])
+    return Watch(observers=[lines, page, *trackers], page=page)
 
 
 def run_facts(job: Job, data: PreparedData, config: Mapping[str, Any]) -> RunFacts:
