@@ -27,7 +27,7 @@ from lamplighter.validation.properties.base import Check, PropertyResult, Quanti
 from lamplighter.validation.registry import find
 from lamplighter.validation.relax import Relaxed, relax_crystal, relax_ions
 from lamplighter.validation.run_folder import CACHE
-from lamplighter.validation.suite import SuiteConfig
+from lamplighter.validation.suite import EngineSpec, SuiteConfig
 from lamplighter.validation.tasks import PARITY, RELAXATION, Task
 
 CALCULATION = "calculation"
@@ -43,7 +43,7 @@ class Job:
         start: structure, or for parity name -> structure.
         kind: of the material: a crystal relaxes with its cell, anything else without.
         config: the suite; engines are opened from its specifications.
-        card: of the potential.
+        card: of the potential and of the head for the material.
         elements: that the engines must know.
         infos: of the task's engines, for the record of a failure.
         folder: of the run.
@@ -82,23 +82,24 @@ class Bench:
     """Engines that one thread uses, opened when they are first asked for.
 
     Args:
-        opened: name -> engine that is open already, and that others close.
+        opened: head and name -> engine that is open already, and that others close.
     """
 
-    def __init__(self, opened: Mapping[str, Engine] | None = None) -> None:
+    def __init__(self, opened: Mapping[tuple[str, str], Engine] | None = None) -> None:
         self._stack = contextlib.ExitStack()
         self._given = dict(opened or {})
         self._open: dict[str, Engine] = {}
 
     def engine(self, job: Job, name: str) -> Engine:
         """Return an engine of a job's suite; for parity it remembers nothing."""
-        found = self._given.get(name) or self._own(job, name)
+        found = self._given.get((job.card.head, name)) or self._own(job, name)
         if job.task.name == PARITY and isinstance(found, CachedEngine):
             return found.inner
         return found
 
     def _own(self, job: Job, name: str) -> Engine:
-        spec = next(one for one in job.config.engines if one.name == name)
+        specs = specs_of(job.config, job.card.head)
+        spec = next(one for one in specs if one.name == name)
         card = None if spec.foreign else job.card
         key = repr((card, spec, spec.folder, job.elements, job.folder))
         if key not in self._open:
@@ -112,6 +113,13 @@ class Bench:
         """End the engines' processes."""
         self._open.clear()
         self._stack.close()
+
+
+def specs_of(config: SuiteConfig, head: str) -> tuple[EngineSpec, ...]:
+    """Return the engines of a suite for a head; files of another are not theirs."""
+    if config.model is None or head == config.model.head:
+        return config.engines
+    return tuple(dataclasses.replace(spec, artifact=None) for spec in config.engines)
 
 
 _LOCAL = threading.local()

@@ -56,23 +56,33 @@ class RunOptions:
 
 
 class Jobs:
-    """Makes jobs of tasks: adds structures, engines and the place of the result."""
+    """Makes jobs of tasks: adds structures, engines and the place of the result.
+
+    Args:
+        config: the suite.
+        cards: material -> card of the head for it; under ``""`` the suite's own.
+        structures: material -> structure as given.
+        infos: head and name of an engine -> its record.
+        elements: that the engines must know.
+        folder: of the run.
+        options: how the suite is run.
+    """
 
     def __init__(
         self,
         config: SuiteConfig,
-        card: ModelCard,
+        cards: Mapping[str, ModelCard],
         structures: Mapping[str, Atoms],
-        infos: Sequence[EngineInfo],
+        infos: Mapping[tuple[str, str], EngineInfo],
         elements: Sequence[str],
         folder: Path,
         options: RunOptions,
     ) -> None:
         self._config = config
-        self._card = card
+        self._cards = cards
         self._structures = structures
         self._kinds = {m.name: kind_of(m, structures[m.name]) for m in config.materials}
-        self._infos = {info.name: info for info in infos}
+        self._infos = infos
         self._folder = folder.resolve()
         self._store = Store(self._folder / RESULTS)
         self.elements = tuple(elements)
@@ -82,13 +92,14 @@ class Jobs:
     def make(self, task: Task, relaxed: PropertyResult | None) -> Job:
         """Return the job of a task that starts from the end of a relaxation, if any."""
         start = self._start(task, relaxed)
-        infos = tuple(self._infos[name] for name in task.engines)
+        card = self._cards.get(task.material) or self._cards[""]
+        infos = tuple(self._infos[card.head, name] for name in task.engines)
         return Job(
             task=task,
             start=start,
             kind=self._kinds.get(task.material, MODEL),
             config=self._config,
-            card=self._card,
+            card=card,
             elements=self.elements,
             infos=infos,
             folder=self._folder,
@@ -114,22 +125,26 @@ class Jobs:
 
 @contextlib.contextmanager
 def lane_of(
-    options: RunOptions, time_limit: float, opened: Sequence[Engine], folder: Path
+    options: RunOptions,
+    time_limit: float,
+    opened: Mapping[tuple[str, str], Engine],
+    folder: Path,
 ) -> Iterator[Lane]:
     """Open the executor that the options name, and close it unless it is the user's."""
     if options.executor is not None:
         call = run_limited if time_limit else run_job
         yield Lane(executor=options.executor, call=call)
         return
-    jobs = options.jobs or (len(opened) if time_limit else 0)
+    lanes = len({name for _, name in opened})
+    jobs = options.jobs or (lanes if time_limit else 0)
     if jobs:
         found = Lane(executor=WorkerPool(jobs, folder), call=run_job, slots=jobs)
     else:
-        bench = Bench({engine.info.name: engine for engine in opened})
+        bench = Bench(opened)
         found = Lane(
-            executor=ThreadPoolExecutor(max_workers=len(opened)),
+            executor=ThreadPoolExecutor(max_workers=lanes),
             call=partial(execute, bench=bench),
-            slots=len(opened),
+            slots=lanes,
             exclusive=True,
         )
     try:

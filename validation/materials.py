@@ -71,7 +71,7 @@ BUILT_IN: Final[dict[str, Callable[[], Atoms]]] = {
     "ice": ice,
     "MgO(100)": lambda: rocksalt_slab("MgO", 4.25),
     "water": lambda: molecule("H2O"),
-    "water dimer": water_dimer,
+    "water_dimer": water_dimer,
 }
 """Name -> structure near its equilibrium; every suite relaxes it first."""
 

@@ -67,6 +67,7 @@ def load_run(folder: Path) -> LoadedRun:
         found,
         tasks,
         {label: record.seconds for label, record in records.items() if label in found},
+        manifest.levels,
     )
     missing = tuple(label for label in manifest.tasks if label not in found)
     return LoadedRun(result=result, missing=missing)

@@ -57,6 +57,7 @@ class Manifest:
         suite: as a mapping of the suite file.
         suite_folder: where its relative paths count from.
         card: of the potential.
+        levels: material -> level of theory of the head that is used for it.
         engines: what computes.
         tasks: labels in order, without relaxations.
         digest: of all of the above that decides about results.
@@ -66,6 +67,7 @@ class Manifest:
     suite: Mapping[str, Any]
     suite_folder: str
     card: Mapping[str, Any]
+    levels: Mapping[str, str]
     engines: tuple[EngineInfo, ...]
     tasks: tuple[str, ...]
     digest: str
@@ -92,21 +94,25 @@ class TaskRecord:
 def write_manifest(
     folder: Path,
     config: SuiteConfig,
-    card: ModelCard,
-    infos: Sequence[EngineInfo],
+    cards: Mapping[str, ModelCard],
+    infos: Mapping[tuple[str, str], EngineInfo],
     tasks: Sequence[Task],
     structures: Mapping[str, Atoms],
 ) -> Manifest:
     """Write ``manifest.json`` and return what it says."""
     suite, suite_folder = suite_to_mapping(config)
-    engines = [info.to_dict() for info in infos]
+    card = cards[""]
+    engines = [i.to_dict() for (head, _), i in infos.items() if head == card.head]
     labels = [task.label for task in tasks if task.name != RELAXATION]
     # No path and no host: parts that ran on several machines belong together.
     deciding = {
         "engines": engines,
         "tasks": labels,
         "properties": suite["properties"],
-        "materials": [material.get("properties") for material in suite["materials"]],
+        "materials": [
+            {key: material.get(key) for key in ("name", "head", "properties")}
+            for material in suite["materials"]
+        ],
         "structures": {name: origin(atoms) for name, atoms in structures.items()},
         "geometry": suite["geometry"],
         "protocol": PROTOCOL,
@@ -118,6 +124,7 @@ def write_manifest(
         "suite_folder": str(suite_folder),
         "suite": suite,
         "card": _plain(dataclasses.asdict(card)),
+        "levels": {name: one.level_of_theory for name, one in cards.items()},
         "engines": engines,
         "tasks": labels,
         "about": _about(),
@@ -152,6 +159,7 @@ def _manifest(record: Mapping[str, Any]) -> Manifest:
         suite=record["suite"],
         suite_folder=record["suite_folder"],
         card=record["card"],
+        levels=record["levels"],
         engines=tuple(EngineInfo.from_dict(item) for item in record["engines"]),
         tasks=tuple(record["tasks"]),
         digest=record["digest"],

@@ -12,16 +12,22 @@ from typing import Literal
 from ase import Atoms
 
 from lamplighter import console
-from lamplighter.errors import CheckFailedError, ConfigError, explain
+from lamplighter.errors import CheckFailedError, explain
+from lamplighter.validation.cards import (
+    check_elements,
+    check_material,
+    suite_cards,
+    suite_elements,
+)
 from lamplighter.validation.compare import Comparison, compare
 from lamplighter.validation.engines.base import Engine, EngineInfo
+from lamplighter.validation.execution import specs_of
 from lamplighter.validation.jobs import Jobs, RunOptions, lane_of
 from lamplighter.validation.materials import structure_of
 from lamplighter.validation.open_engines import (
     ModelCard,
     engines,
     one_thread_each,
-    read_card,
 )
 from lamplighter.validation.properties.base import PropertyResult
 from lamplighter.validation.properties.elastic import bulk_modulus_agreement
@@ -49,8 +55,6 @@ __all__ = [
     "load_all_references",
     "relaxed_start",
     "run_suite",
-    "suite_card",
-    "suite_elements",
     "with_agreement",
 ]
 
@@ -126,10 +130,11 @@ def run_suite(
     folder = folder.resolve()
     structures = {m.name: structure_of(m.name, m.structure) for m in config.materials}
     elements = suite_elements(config, structures)
-    card = suite_card(config, elements)
+    cards = suite_cards(config, elements)
     if config.model is not None:
-        _check_elements(config, card)
-        _check_materials(structures, card)
+        check_elements(config, cards[""])
+        for name, atoms in structures.items():
+            check_material(name, atoms, cards[name])
     tasks = plan(config, structures)
     chosen = select(
         tasks, only=options.only, engines=options.engines, shard=options.shard
@@ -138,13 +143,14 @@ def run_suite(
     with contextlib.ExitStack() as stack:
         if config.model is not None:
             stack.enter_context(one_thread_each())
-        given = card if config.model is not None else None
-        opened = stack.enter_context(
-            engines(config, given, elements, folder, folder / CACHE)
-        )
-        infos = tuple(engine.info for engine in opened)
-        write_manifest(folder, config, card, infos, tasks, structures)
-        jobs = Jobs(config, card, structures, infos, elements, folder, options)
+        opened = {
+            (card.head, engine.info.name): engine
+            for card in {card.head: card for card in cards.values()}.values()
+            for engine in stack.enter_context(_engines(config, card, elements, folder))
+        }
+        infos = {key: engine.info for key, engine in opened.items()}
+        write_manifest(folder, config, cards, infos, tasks, structures)
+        jobs = Jobs(config, cards, structures, infos, elements, folder, options)
         lane = stack.enter_context(lane_of(options, jobs.time_limit, opened, folder))
         advance = stack.enter_context(console.progress(len(chosen), "validation"))
         name = "" if options.shard is None else f"{options.shard.index}"
@@ -152,48 +158,26 @@ def run_suite(
             folder, jobs.make, advance, retry_failed=options.retry_failed, name=name
         )
         outcomes = schedule.run(chosen, lane)
+    card = cards[""]
     return conclude(
         config,
         card,
-        infos,
+        [info for (head, _), info in infos.items() if head == card.head],
         {label: outcome.result for label, outcome in outcomes.items()},
         chosen,
         {label: outcome.seconds for label, outcome in outcomes.items()},
+        {name: one.level_of_theory for name, one in cards.items()},
     )
 
 
-def suite_elements(
-    config: SuiteConfig, structures: Mapping[str, Atoms]
-) -> tuple[str, ...]:
-    """Return the elements of a suite: of its structures, and those it names."""
-    found = {s for a in structures.values() for s in a.get_chemical_symbols()}
-    return tuple(sorted(found | set(config.elements)))
-
-
-def suite_card(config: SuiteConfig, elements: Sequence[str]) -> ModelCard:
-    """Return the card of a suite's model; one of what its engines say without one."""
-    if config.model is not None:
-        card = read_card(config.model)
-        level = config.level_of_theory or card.level_of_theory
-        return dataclasses.replace(card, level_of_theory=level)
-    first = config.engines[0]
-    levels = dict.fromkeys(e.level_of_theory for e in config.engines)
-    return ModelCard(
-        file=Path(first.calculator or first.pair_style),
-        sha256="",
-        head="",
-        level_of_theory=config.level_of_theory
-        or (next(iter(levels)) if len(levels) == 1 else ""),
-        dispersion="",
-        licence="",
-        source="",
-        heads=(),
-        elements=tuple(elements),
-        cutoff=max(engine.cutoff for engine in config.engines),
-        n_layers=0,
-        dtype=first.dtype,
-        lamplighter_version="",
-    )
+def _engines(
+    config: SuiteConfig, card: ModelCard, elements: Sequence[str], folder: Path
+) -> contextlib.AbstractContextManager[list[Engine]]:
+    """Open the engines of a suite for one head."""
+    specs = specs_of(config, card.head)
+    given = None if config.model is None else card
+    mine = dataclasses.replace(config, engines=specs)
+    return engines(mine, given, elements, folder, folder / CACHE)
 
 
 def conclude(
@@ -203,6 +187,7 @@ def conclude(
     found: Mapping[str, PropertyResult],
     tasks: Sequence[Task],
     seconds: Mapping[str, float],
+    levels: Mapping[str, str],
 ) -> SuiteResult:
     """Return what a suite says from the results of its tasks.
 
@@ -213,6 +198,7 @@ def conclude(
         found: label of a task -> its result.
         tasks: that take part, in their order.
         seconds: label of a task -> its wall-clock time.
+        levels: material -> level of theory of its head; others have the card's.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[PropertyResult]] = {}
     parity = []
@@ -236,7 +222,7 @@ def conclude(
                 result,
                 references,
                 with_defaults(config.thresholds),
-                level_of_theory=card.level_of_theory,
+                level_of_theory=levels.get(result.material, card.level_of_theory),
                 cross=config.compare == "cross",
             )
         ),
@@ -311,26 +297,3 @@ def with_agreement(results: list[PropertyResult]) -> list[PropertyResult]:
         arrays=elastic.arrays,
     )
     return [checked if result is elastic else result for result in results]
-
-
-def _check_elements(config: SuiteConfig, card: ModelCard) -> None:
-    """Refuse named elements that the head lacks."""
-    missing = sorted(set(config.elements) - set(card.elements))
-    if missing:
-        raise ConfigError(_lacking(card, "the suite's elements", missing))
-
-
-def _check_materials(structures: Mapping[str, Atoms], card: ModelCard) -> None:
-    for name, atoms in structures.items():
-        missing = sorted(set(atoms.get_chemical_symbols()) - set(card.elements))
-        if missing:
-            raise ConfigError(_lacking(card, name, missing))
-
-
-def _lacking(card: ModelCard, what: str, missing: Sequence[str]) -> str:
-    return explain(
-        f"head {card.head!r} lacks elements of {what}",
-        got=", ".join(missing),
-        wanted=f"some of {', '.join(card.elements)}",
-        fix="choose another material or head",
-    )

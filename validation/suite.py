@@ -69,12 +69,14 @@ class MaterialSpec:
         kind: ``crystal``, ``slab`` or ``molecule``; none tells by its periodicity.
         properties: property name -> its settings for this material; none takes the
             suite's properties that apply to its kind.
+        head: of the model for this material; none takes the suite's.
     """
 
     name: str
     structure: Path | None = None
     kind: MaterialKind | None = None
     properties: Mapping[str, Any] | None = None
+    head: str = ""
 
     def __post_init__(self) -> None:
         """Refuse kinds that do not exist."""
@@ -181,6 +183,14 @@ class SuiteConfig:
                     got=f"engine {', '.join(lacking)} that needs one",
                     wanted="model: {file: ..., head: ...}, or engines with a calculator"
                     " or a pair_style",
+                )
+            )
+        headed = [m.name for m in self.materials if m.head]
+        if self.model is None and headed:
+            raise ConfigError(
+                explain(
+                    f"{headed[0]} names a head, and the suite no model",
+                    fix="take head out of the material, or name a model",
                 )
             )
         if not self.time_limit >= 0:

@@ -43,13 +43,13 @@ def test_settings_without_meaning_are_refused() -> None:
         MoleculeSettings(fmax=0)
 
 
-@pytest.mark.parametrize("name", ["water dimer", "MgO(100)"])
+@pytest.mark.parametrize("name", ["water_dimer", "MgO(100)"])
 def test_finite_structures_have_a_parity_set_of_their_own(name: str) -> None:
     found = parity_structures(BUILT_IN[name]())
     assert len(found) == 5
     assert found["isolated atom"].pbc.all()
     flags = {bool(atoms.pbc.all()) for atoms in found.values()}
-    assert flags == ({True, False} if name == "water dimer" else {True})
+    assert flags == ({True, False} if name == "water_dimer" else {True})
     for atoms in found.values():
         distances = atoms.get_all_distances(mic=True)
         assert distances[distances > 0].min(initial=9) > 0.7

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from lamplighter.errors import CheckFailedError, ConfigError, EngineError
-from lamplighter.validation import runner, tasks
+from lamplighter.validation import cards, runner, tasks
 from lamplighter.validation.engines import AseEngine, EngineInfo, Result
 from lamplighter.validation.engines.base import WANT_DEFAULT
 from lamplighter.validation.materials import structure_of
@@ -78,7 +78,7 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> list[Emt]:
         yield opened
 
     monkeypatch.setattr(runner, "engines", engines)
-    monkeypatch.setattr(runner, "read_card", lambda _: CARD)
+    monkeypatch.setattr(cards, "read_card", lambda _: CARD)
     return opened
 
 

@@ -144,18 +144,21 @@ def _numbers(found: Phonopy) -> dict[str, float]:
     """Return frequencies in K and thermal properties per cell, J/K/mol and kJ/mol."""
     # Meshes around Γ keep the symmetry of every lattice.
     found.run_mesh(MESH, is_gamma_center=True)
-    mesh: Any = found.get_mesh_dict()
-    frequencies = mesh["frequencies"]
+    mesh: Any = found.mesh
+    frequencies = np.array(mesh.frequencies)
+    weights = np.array(mesh.weights)
     found.run_mesh(FINE_MESH, is_gamma_center=True)
-    found.run_thermal_properties(temperatures=[TEMPERATURE])
-    thermal = found.get_thermal_properties_dict()
+    thermal: Any = found.run_thermal_properties(
+        temperatures=[TEMPERATURE], exclude_gamma_acoustic=True
+    )
     return {
         "highest": float(frequencies.max() * KELVIN_PER_THZ),
-        "mean": float(frequencies.mean() * KELVIN_PER_THZ),
+        "mean": float(np.average(frequencies.mean(axis=1), weights=weights))
+        * KELVIN_PER_THZ,
         "lowest": float(frequencies.min() * KELVIN_PER_THZ),
-        "entropy": float(thermal["entropy"][0]),
-        "free_energy": float(thermal["free_energy"][0]),
-        "heat": float(thermal["heat_capacity"][0]),
+        "entropy": float(thermal.entropy[0]),
+        "free_energy": float(thermal.free_energy[0]),
+        "heat": float(thermal.heat_capacity[0]),
     }
 
 
