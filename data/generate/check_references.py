@@ -4,8 +4,8 @@ python check_references.py [FOLDER]
 
 FOLDER holds `reference_pbe`, `reference_wb97mv` and `crystal_pbe` (plain or gzipped).
 These are the values that a potential finds which fits the data set perfectly: the same
-code, functional, cutoff, k mesh. The error of a fitted value is
-what fourth powers in the polynomial change.
+code, functional, cutoff, k mesh. The error of a fitted value is what fourth powers in
+the polynomial change.
 """
 
 import logging
@@ -16,17 +16,16 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_masses, atomic_numbers
-from ase.units import GPa, fs, kJ, mol
+from ase.units import GPa, kJ, mol
 from catalogue import PUBLISHED
-from labelled_frames import read_frames, stress_matrix
-from make_reference_structures import SHEAR, SHIFT_HYDROXIDE, SHIFT_METAL, ice
+from labelled_frames import read_frames
+from make_reference_structures import ice
 from reference_families import FAMILIES, Frames, members, of_kind
 from reference_fit import NoReferenceError, Surface, fit_surface, relaxed_curvature
+from reference_modes import MASS, brucite_stretch, frequencies, metal_modes
 
 log = logging.getLogger(__name__)
 
-MASS = {s: atomic_masses[atomic_numbers[s]] for s in ("H", "O", "Mg")}
 RELAXED = 0.006
 """eV/Å: largest force component that a relaxed molecule keeps; the grid leaves some."""
 
@@ -116,13 +115,6 @@ def hydroxide_values(surface: Surface) -> dict[str, float]:
     }
 
 
-def frequencies(force_constants: np.ndarray, masses: np.ndarray) -> list[float]:
-    """Frequencies (THz) of a force-constant (eV/Å^2) and a mass (amu) matrix."""
-    square = np.linalg.eigvals(np.linalg.solve(masses, force_constants)).real
-    omega = np.sign(square) * np.sqrt(np.abs(square))
-    return sorted((omega / (2 * np.pi) * fs * 1000).tolist())
-
-
 def water_values(frames: Frames) -> dict[str, tuple[float, float]]:
     """Energy (eV), bond (Å) and angle (degrees) of the water molecule in its box."""
 
@@ -138,86 +130,22 @@ def water_values(frames: Frames) -> dict[str, tuple[float, float]]:
     return fitted(frames, "reference_water", values)
 
 
-def brucite_stretch(frames: Frames) -> tuple[float, float]:
-    """The antisymmetric modes of brucite along c (A2u) at Gamma, THz: low, high.
-
-    Both O, or both H, are moved upwards; what Mg feels follows from translation.
-    """
-    pairs = {"H": [3, 4], "O": [1, 2]}
-    groups = [[0], pairs["O"], pairs["H"]]
-    matrix = np.zeros((3, 3))
-    for frame in of_kind(frames, "reference_brucite_gamma"):
-        lift = frame.positions[1, 2] + frame.positions[2, 2] - frame.cell[2, 2]
-        moved = 1 if abs(lift) > SHIFT_HYDROXIDE else 2
-        matrix[:, moved] = [
-            -frame.arrays["REF_forces"][group, 2].sum() / SHIFT_HYDROXIDE
-            for group in groups
-        ]
-    matrix[:, 0] = -matrix[:, 1] - matrix[:, 2]
-    masses = np.diag([MASS["Mg"], 2 * MASS["O"], 2 * MASS["H"]])
-    _, low, high = frequencies((matrix + matrix.T) / 2, masses)
-    return low, high
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetalModes:
-    """What the cells of magnesium with broken symmetry say.
-
-    Attributes:
-        optical: Doubly degenerate optical mode at Gamma, THz.
-        c44: GPa; no ion is free to relax.
-        c66_clamped: GPa.
-        c66: GPa, ions relaxed.
-    """
-
-    optical: float
-    c44: float
-    c66_clamped: float
-    c66: float
-
-
-def metal_modes(frames: Frames) -> MetalModes:
-    """Shears and the optical mode of magnesium.
-
-    Raises:
-        NoReferenceError: A frame is missing.
-    """
-    shears = of_kind(frames, "reference_mg_shear")
-    moved = of_kind(frames, "reference_mg_gamma")
-    if len(shears) != 2 or len(moved) != 1:
-        message = "magnesium lacks its sheared or its displaced cells"
-        raise NoReferenceError(message)
-    spring = -moved[0].arrays["REF_forces"][1, 0] / SHIFT_METAL
-    out, inside = shears if abs(shears[0].cell[0, 1]) < 1e-9 else shears[::-1]
-    stress = stress_matrix(inside.info["REF_stress"])[0, 1]
-    pull = inside.arrays["REF_forces"][1, 0] / SHEAR
-    softer = pull**2 / (spring * inside.get_volume())
-    return MetalModes(
-        # Two equal masses against each other: the reduced mass is half of one.
-        optical=frequencies(np.array([[2 * spring]]), np.array([[MASS["Mg"]]]))[0],
-        c44=stress_matrix(out.info["REF_stress"])[1, 2] / SHEAR / GPa,
-        c66_clamped=stress / SHEAR / GPa,
-        c66=(stress / SHEAR - softer) / GPa,
-    )
-
-
 def _crystal(fit: Mapping[str, tuple[float, float]], n_atoms: int) -> dict[str, Found]:
     """Edges, volume and bulk modulus as records have them."""
+    volume, error = fit["volume"]
+    rows = (
+        ("lattice_constant", fit["first"], "Å"),
+        ("lattice_constant_c", fit["second"], "Å"),
+        ("volume_per_atom", (volume / n_atoms, error / n_atoms), "Å^3"),
+        ("bulk_modulus", fit["bulk_modulus"], "GPa"),
+    )
+    return {n: Found(value=v[0], error=v[1], unit=unit) for n, v, unit in rows}
+
+
+def _stiffness(fit: Mapping[str, tuple[float, float]]) -> dict[str, Found]:
+    """The elastic constants that the fit alone gives."""
     return {
-        "lattice_constant": Found(
-            value=fit["first"][0], error=fit["first"][1], unit="Å"
-        ),
-        "lattice_constant_c": Found(
-            value=fit["second"][0], error=fit["second"][1], unit="Å"
-        ),
-        "volume_per_atom": Found(
-            value=fit["volume"][0] / n_atoms,
-            error=fit["volume"][1] / n_atoms,
-            unit="Å^3",
-        ),
-        "bulk_modulus": Found(
-            value=fit["bulk_modulus"][0], error=fit["bulk_modulus"][1], unit="GPa"
-        ),
+        n: Found(value=fit[n][0], error=fit[n][1], unit="GPa") for n in ("C33", "C13")
     }
 
 
@@ -225,8 +153,7 @@ def magnesium_references(frames: Frames) -> dict[str, Found]:
     """Hexagonal magnesium: cell, elastic constants, optical mode."""
     fit = fitted(frames, "reference_mg", hexagonal_values)
     found = _crystal(fit, 2)
-    for name in ("C33", "C13"):
-        found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
+    found |= _stiffness(fit)
     if not of_kind(frames, "reference_mg_shear"):
         return found
     modes = metal_modes(frames)
@@ -249,8 +176,7 @@ def brucite_references(frames: Frames) -> dict[str, Found]:
     """Brucite without dispersion: cell, stiffness along c, modes along c at Gamma."""
     fit = fitted(frames, "reference_brucite", hydroxide_values)
     found = _crystal(fit, 5)
-    for name in ("C33", "C13"):
-        found[name] = Found(value=fit[name][0], error=fit[name][1], unit="GPa")
+    found |= _stiffness(fit)
     found["bond_length_H_O"] = Found(
         value=fit["bond"][0], error=fit["bond"][1], unit="Å"
     )
