@@ -14,6 +14,7 @@ from lamplighter.errors import ConfigError
 from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.properties import adsorption
 from lamplighter.validation.properties.adsorption import AdsorptionSettings
+from lamplighter.validation.properties.adsorption_settings import free_molecule
 from lamplighter.validation.properties.sites import find_sites, start_height
 from lamplighter.validation.properties.slabs import terminations
 
@@ -71,7 +72,7 @@ def test_the_energy_is_that_of_ase():
         BFGS(atoms, logfile=None).run(fmax=0.005)
         return atoms.get_potential_energy()
 
-    gas = adsorption.free_molecule("O2")
+    gas = free_molecule("O2")
     gas.calc = EMT()
     BFGS(gas, logfile=None).run(fmax=0.005)
     with_oxygen = slab.copy()

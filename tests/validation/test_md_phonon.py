@@ -10,7 +10,7 @@ from pair_engine import SmoothPairs
 from lamplighter.errors import ConfigError, EngineError
 from lamplighter.validation.dynamics.base import BOLTZMANN
 from lamplighter.validation.engines import LammpsEngine, pair_style
-from lamplighter.validation.properties import md_phonon, phonon
+from lamplighter.validation.properties import covariance, md_phonon, phonon
 from lamplighter.validation.properties.force_constants import force_constants
 from lamplighter.validation.properties.md_phonon import MdPhononSettings
 from lamplighter.validation.properties.phonon import PhononSettings
@@ -38,21 +38,21 @@ def covariance_of(constants, temperature):
 
 def test_a_harmonic_covariance_gives_its_force_constants(copper):
     crystal, constants = copper
-    covariance = covariance_of(constants, 150.0)
-    again = md_phonon.effective_constants(covariance, 150.0)
+    moves = covariance_of(constants, 150.0)
+    again = covariance.effective_constants(moves, 150.0)
     assert again == pytest.approx(constants, abs=1e-6)
-    operations = md_phonon.supercell_operations(crystal)
+    operations = covariance.supercell_operations(crystal)
     assert len(operations) == 48 * 32
-    mean = md_phonon.symmetrised(covariance, operations)
-    assert mean == pytest.approx(covariance, abs=1e-9)
+    mean = covariance.symmetrised(moves, operations)
+    assert mean == pytest.approx(moves, abs=1e-9)
 
 
 def test_the_average_has_the_symmetry_of_the_crystal(copper):
     crystal, constants = copper
     n = 3 * len(crystal)
     draw = np.random.default_rng(3).normal(size=(n, n))
-    operations = md_phonon.supercell_operations(crystal)
-    mean = md_phonon.symmetrised(draw @ draw.T, operations)
+    operations = covariance.supercell_operations(crystal)
+    mean = covariance.symmetrised(draw @ draw.T, operations)
     blocks = mean.reshape(32, 3, 32, 3).transpose(0, 2, 1, 3)
     for rotation, order in operations[::97]:
         back = np.argsort(order)
