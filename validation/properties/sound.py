@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import ArrayLike
 from scipy import constants
 
 from lamplighter.errors import DataError, explain
@@ -43,7 +44,7 @@ def density(atoms: Atoms) -> float:
     return float(atoms.get_masses().sum() / atoms.get_volume() * _KG_PER_M3)
 
 
-def christoffel(stiffness: FloatArray, rho: float, direction: FloatArray) -> FloatArray:
+def christoffel(stiffness: ArrayLike, rho: float, direction: ArrayLike) -> FloatArray:
     """Return the three phase velocities along a direction, m/s, ascending.
 
     Args:
@@ -59,7 +60,7 @@ def christoffel(stiffness: FloatArray, rho: float, direction: FloatArray) -> Flo
     """
     n = np.asarray(direction, dtype=float)
     n = n / np.linalg.norm(n, axis=-1, keepdims=True)
-    tensor = to_tensor(stiffness) * _PA_PER_GPA
+    tensor = to_tensor(np.asarray(stiffness)) * _PA_PER_GPA
     matrix = np.einsum("...j,ijkl,...l->...ik", n, tensor, n)
     moduli = np.linalg.eigvalsh(matrix)
     if moduli.min() < 0.0:
