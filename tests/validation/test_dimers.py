@@ -162,5 +162,7 @@ def test_an_engine_that_fails_everywhere_is_an_error():
 def test_settings_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         DimersSettings(**settings)
+    with pytest.raises(ConfigError, match="no elements for dimers"):
+        dimers.run(Atoms(), Pair(morse))
     with pytest.raises(ConfigError, match=r"curve of Cu-Cu is too short"):
         dimers.run(Atoms("Cu"), Pair(morse), DimersSettings(farthest=1.0))

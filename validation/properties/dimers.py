@@ -16,6 +16,7 @@ import numpy as np
 from ase import Atoms
 from scipy.interpolate import CubicHermiteSpline
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
 from lamplighter.validation.properties.base import (
     Check,
@@ -53,10 +54,19 @@ def run(
         settings: see [`DimersSettings`][].
 
     Raises:
+        ConfigError: no elements are known.
         EngineError: the engine cannot compute two atoms that are far apart.
     """
     settings = settings or DimersSettings()
     elements = settings.elements or _elements(engine, structure)
+    if not elements:
+        raise ConfigError(
+            explain(
+                "no elements for dimers",
+                got="none from settings, engine and structure",
+                fix="name them in the settings",
+            )
+        )
     farthest = settings.farthest or engine.info.cutoff or 6.0
     curves = [
         curve(pair, engine, farthest, settings)
