@@ -107,27 +107,13 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "homes"),
+    ("package", "home"),
     [
-        ("rich", {"console.py"}),
-        (
-            "cyclopts",
-            {
-                "cli.py",
-                "cli_data.py",
-                "cli_evaluate.py",
-                "cli_heads.py",
-                "cli_lammps.py",
-                "cli_replay.py",
-                "cli_types.py",
-                "cli_validate.py",
-            },
-        ),
+        ("rich", r"console\.py"),
+        ("cyclopts", r"cli(_[a-z]+)?\.py"),
     ],
 )
-def test_terminal_packages_have_one_home(
-    root: Path, package: str, homes: set[str]
-) -> None:
+def test_terminal_packages_have_one_home(root: Path, package: str, home: str) -> None:
     pattern = re.compile(rf"^\s*(from|import) {package}\b", re.MULTILINE)
     rooms = [
         root / name for name in ("model", "train", "lammps_interface", "validation")
@@ -135,4 +121,5 @@ def test_terminal_packages_have_one_home(
     files = [*(root / "src" / "lamplighter").glob("*.py")]
     files += [path for room in rooms for path in room.rglob("*.py")]
     users = {path.name for path in files if pattern.search(path.read_text())}
-    assert users == homes
+    assert users
+    assert not [name for name in users if not re.fullmatch(home, name)]
