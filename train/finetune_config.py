@@ -43,7 +43,8 @@ class ReplaySettings:
         fraction: share of the frames of a batch that belongs to the old heads together.
         max_frames: most replay frames of one head; 0 means all.
         candidates: most frames of each cache among which `max_frames` are chosen: some
-            of every element, and beside these the ones with the smallest hashes.
+            of every element, and beside these the ones with the smallest hashes. Not
+            for "random", which chooses among all.
         selection: which they are: "kinds" (config types take turns), "elements" (every
             element is covered, those of the new data first), "fps" (farthest points in
             the space of the base model's invariants), or "random".

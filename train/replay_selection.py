@@ -18,6 +18,7 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.model import Potential
 from lamplighter.train.data.cache import CachedFrames
 from lamplighter.train.data.frame import Frame
+from lamplighter.train.data.groups import Hashes, digest64, fractions
 from lamplighter.train.data.streaming import JoinedFrames, parts_of, sampled
 from lamplighter.train.data.streaming import elements_of as symbols_of
 from lamplighter.train.finetune_config import Relevance, ReplaySettings
@@ -40,8 +41,8 @@ def select_frames(
 ) -> Sequence[Frame]:
     """Return the frames to replay, at most ``settings.max_frames``, in file order.
 
-    Those of a cache stay on the disk where all are replayed; a choice is made among
-    ``settings.candidates`` of them.
+    Those of a cache stay on the disk where all are replayed, and with the method
+    "random"; any other choice is made among ``settings.candidates`` of them.
 
     Args:
         frames: candidates, of one head.
@@ -58,6 +59,9 @@ def select_frames(
     limit = settings.max_frames
     if limit <= 0 or len(pool) <= limit:
         return pool
+    cached = any(isinstance(part, CachedFrames) for part in parts_of(pool))
+    if settings.selection == "random" and cached:
+        return _at_random(pool, limit, settings.seed)
     pool = sampled(pool, max(settings.candidates, limit))
     ordered = sorted(pool, key=lambda f: (_hash(f.uid, settings.seed), f.uid))
     if settings.selection == "fps":
@@ -121,6 +125,29 @@ def symbols(numbers: frozenset[int]) -> str:
 
 def _hash(uid: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:replay:{uid}".encode()).hexdigest()
+
+
+def _at_random(pool: Sequence[Frame], limit: int, seed: int) -> Sequence[Frame]:
+    """Return the frames whose geometries have the smallest numbers drawn by `seed`."""
+    parts = parts_of(pool)
+    drawn = [fractions(_digests(part), seed) for part in parts]
+    chosen = np.zeros(len(pool), dtype=bool)
+    chosen[np.argsort(np.concatenate(drawn), kind="stable")[:limit]] = True
+    masks = np.split(chosen, np.cumsum([len(part) for part in parts])[:-1])
+    return JoinedFrames(
+        [
+            part.where(mask)
+            if isinstance(part, CachedFrames)
+            else [f for f, taken in zip(part, mask, strict=True) if taken]
+            for part, mask in zip(parts, masks, strict=True)
+        ]
+    )
+
+
+def _digests(frames: Sequence[Frame]) -> Hashes:
+    if isinstance(frames, CachedFrames):
+        return np.asarray(frames.column("digest"))
+    return np.array([digest64(f) for f in frames], dtype=np.uint64)
 
 
 def _taking_turns(ordered: Sequence[Frame], limit: int) -> list[Frame]:

@@ -10,9 +10,9 @@ import torch
 
 from lamplighter.errors import ConfigError
 from lamplighter.model import load_potential
-from lamplighter.train import FinetuneConfig, NewHead, finetune
+from lamplighter.train import FinetuneConfig, NewHead, finetune, read_frames
 from lamplighter.train.config import SamplingSettings, SplitSettings
-from lamplighter.train.data.cache import Cache
+from lamplighter.train.data.cache import Cache, CachedFrames
 from lamplighter.train.data.cache_build import build_cache
 from lamplighter.train.data.cache_config import CacheSettings
 from lamplighter.train.data.labels import LabelSettings
@@ -112,7 +112,7 @@ def test_relevance_of_cached_frames_is_that_of_lists(
 def test_a_choice_is_made_among_the_candidates(from_caches):
     head = from_caches.replay_heads[0]
     frames = Cache(head.files[0]).frames()
-    settings = ReplaySettings(max_frames=3, selection="random", candidates=6)
+    settings = ReplaySettings(max_frames=3, selection="kinds", candidates=6)
     among = {f.uid for f in frames.sample(6)}
     assert 6 <= len(among) < len(frames)
     chosen = select_frames(frames, settings)
@@ -144,3 +144,25 @@ def test_element_columns_tell_what_the_frames_have(from_caches):
     assert len(frames.having({"Mg"})) == sum(12 in f.numbers for f in frames)
     assert len(frames.having({"Og"})) == 0
     assert len(frames.within({"O", "Mg", "Og"})) == len(frames)
+
+
+def test_a_random_choice_leaves_the_frames_of_caches_on_the_disk(
+    from_caches, data_file, monkeypatch
+):
+    heads = (*from_caches.heads, *from_caches.replay_heads)
+    frames = prepare(heads, from_caches.split, from_caches.limits).heads[1].train
+    pool = JoinedFrames([read_frames(data_file("l.xyz", n=9, seed=8)), *frames.parts])
+    monkeypatch.delattr(Cache, "read")
+    chosen = [
+        select_frames(pool, ReplaySettings(selection="random", max_frames=15, seed=s))
+        for s in (1, 1, 2)
+    ]
+    assert [len(c) for c in chosen] == [15, 15, 15]
+    few, cached = chosen[0].parts
+    assert isinstance(cached, CachedFrames)
+    assert 0 < len(few) < 15
+    again = chosen[1].parts
+    assert [f.uid for f in few] == [f.uid for f in again[0]]
+    assert np.array_equal(cached.indices, again[1].indices)
+    assert not np.array_equal(cached.indices, chosen[2].parts[1].indices)
+    assert np.all(np.diff(cached.indices) > 0)
