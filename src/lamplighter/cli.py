@@ -27,7 +27,7 @@ from lamplighter import __version__
 from lamplighter.cli_data import data
 from lamplighter.cli_evaluate import evaluate
 from lamplighter.cli_heads import heads
-from lamplighter.cli_lammps import certify, doctor, lint, lmp, script
+from lamplighter.cli_lammps import certify, doctor, forecast, lint, lmp, script
 from lamplighter.cli_replay import presets, replay
 from lamplighter.cli_types import Dtype, Json, Output
 from lamplighter.cli_validate import validate
@@ -51,7 +51,7 @@ app.command(evaluate)
 app.command(validate)
 app.command(heads)
 app.command(replay)
-for _command in (certify, doctor, lint, lmp, presets, script):
+for _command in (certify, doctor, forecast, lint, lmp, presets, script):
     app.command(_command)
 
 

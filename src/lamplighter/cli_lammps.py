@@ -1,4 +1,4 @@
-"""The commands about LAMMPS itself: `certify`, `doctor`, `lint` and `script`."""
+"""The commands about LAMMPS: `certify`, `doctor`, `forecast`, `lint` and `script`."""
 
 from __future__ import annotations
 
@@ -99,6 +99,38 @@ def doctor(
     if explain is not None:
         return lammps_commands.explain_errors(explain, as_json=as_json)
     return lammps_commands.doctor(lammps, model, as_json=as_json, trial=not no_trial)
+
+
+def forecast(
+    model: Path,
+    /,
+    *,
+    atoms: int,
+    density: float = 0.1,
+    ranks: int = 1,
+    timestep: float = 1.0,
+    head: str | None = None,
+    as_json: Json = False,
+) -> int:
+    """Predict memory and speed of molecular dynamics on this machine.
+
+    Evaluates 125 atoms for seconds, on one core; nothing is kept of that. What else the
+    machine does counts: the prediction is for ranks that have a core each.
+
+    Args:
+        model: An ML-IAP file.
+        atoms: How many atoms the system has.
+        density: Atoms per cubic ångström: 0.1 in a crystal or a dense liquid.
+        ranks: MPI ranks.
+        timestep: Femtoseconds.
+        head: Which head, of a file that holds several.
+        as_json: Write JSON instead of lines.
+    """
+    from lamplighter import lammps_commands
+
+    return lammps_commands.forecast(
+        model, atoms, density, head, ranks, timestep, as_json=as_json
+    )
 
 
 def lint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,43 @@ def doctor(
         for line in report.pair_style.splitlines():
             info(f"  script: {line}")
     return report.exit_code
+
+
+def forecast(
+    model: Path,
+    atoms: int,
+    density: float,
+    head: str | None,
+    ranks: int,
+    timestep_fs: float,
+    *,
+    as_json: bool,
+) -> int:
+    """Show what a run takes; exit code 1 if there is not the memory for it."""
+    from lamplighter.lammps_interface.forecast import forecast as look_ahead
+
+    found = look_ahead(
+        model, atoms, density, head=head, ranks=ranks, timestep_fs=timestep_fs
+    )
+    exit_code = FAILED if found.bound == "memory" else DONE
+    if as_json:
+        info(json.dumps(dataclasses.asdict(found), indent=2))
+        return exit_code
+    what = "compiled" if found.compiled else "reference"
+    gib = 2.0**30
+    info(
+        f"{found.us_per_atom:.0f} us per atom and step on one core"
+        f" ({what}, {found.neighbors:.0f} neighbours)"
+    )
+    info(f"{atoms} atoms on {ranks} rank(s): {found.step_s:.3g} s per step,")
+    info(f"  {found.ns_per_day:.3g} ns/day with steps of {timestep_fs:g} fs")
+    info(
+        f"memory: {found.bytes_total / gib:.2f} GiB in all, of which the potential"
+        f" holds {found.bytes_per_atom / 1000.0:.1f} kB per atom;"
+        f" {found.bytes_available / gib:.1f} GiB are free"
+    )
+    info(f"bound by: {found.bound}")
+    return exit_code
 
 
 def explain_errors(text_or_file: str, *, as_json: bool) -> int:
