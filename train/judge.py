@@ -17,11 +17,12 @@ from ase.data import chemical_symbols
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import atomic_path, sha256_file
 from lamplighter.model import Potential, load_potential
+from lamplighter.train.data.cache import Cache
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.labels import LabelSettings
 from lamplighter.train.data.limits import ReaderLimits
 from lamplighter.train.data.reader import frames_to_judge
-from lamplighter.train.data.sources import expand_files
+from lamplighter.train.data.sources import expand_files, is_cache
 from lamplighter.train.error_groups import GROUPINGS, Grouping, domain_of, table_of
 from lamplighter.train.errors_table import UNITS, ErrorTable
 from lamplighter.train.evaluation import Residual, residuals
@@ -137,7 +138,7 @@ def read_labelled(
     """Return the frames of labelled files, and the SHA-256 of each file by name.
 
     Args:
-        files: extended XYZ, databases, HDF5, or ``dataset:NAME``.
+        files: extended XYZ, databases, HDF5, caches, or ``dataset:NAME``.
         head: of frames that name none.
         labels: names and units of the labels; None means the defaults.
         limits: bounds on labels and geometries; None means the defaults, with frames
@@ -150,6 +151,11 @@ def read_labelled(
     frames: list[Frame] = []
     hashes: dict[str, str] = {}
     for path in expand_files([resolve(Path(file)) for file in files]):
+        if is_cache(path):
+            cache = Cache(path)
+            frames += cache.frames()
+            keep_hash(hashes, path.name, cache.index["fingerprint"])
+            continue
         before = len(frames)
         frames += frames_to_judge(path, head or "", bounds, labels or LabelSettings())
         if len(frames) == before:

@@ -385,3 +385,13 @@ def test_a_kind_that_is_called_all_is_counted_once(data_file, potential):
     named = [dataclasses.replace(f, config_type="all") for f in frames]
     rows = table_of(residuals(potential, named)).rows
     assert [(r.config_type, r.n_frames) for r in rows] == [("all", 4), ("(all)", 4)]
+
+
+def test_a_cache_is_judged_like_its_file(data_file, tmp_path):
+    path, folder = data_file(n=3), tmp_path / "cache"
+    index = build_cache([path], folder, CacheSettings(cutoff=4.0))
+    cached, hashes = judge.read_labelled([folder])
+    frames, _ = judge.read_labelled([path])
+    assert [f.uid for f in cached] == [f.uid for f in frames]
+    assert [f.energy for f in cached] == [f.energy for f in frames]
+    assert hashes == {"cache": index["fingerprint"]}
