@@ -89,7 +89,7 @@ def _report(result: SuiteResult, output: Path, *, as_json: bool) -> int:
     from lamplighter.validation.report.html import write_report
     from lamplighter.validation.report.terminal import verdict_lines
 
-    document = suite_document(result)
+    document = suite_document(result, folder=output)
     page, _ = write_report(document, output)
     if as_json:
         info(_json(finite(document)))

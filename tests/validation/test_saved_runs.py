@@ -69,7 +69,8 @@ def row_of(document, quantity):
 
 def test_a_saved_run_gives_the_report_of_the_run_itself(finished):
     result, folder = finished
-    ours = finite(suite_document(result))
+    ours = finite(suite_document(result, folder=folder))
+    assert {"parity Cu", "bulk Cu one"} <= {item["task"] for item in ours["files"]}
     saved = finite(run_document(read_run(folder)))
     apart = {"created", "provenance", "files", "stages"}
     for key in ours.keys() - apart:

@@ -47,14 +47,17 @@ _ADVICE: Final = {
 _ENGINE_LABELS: Final = {"ase": "ASE", "lammps": "LAMMPS"}
 
 
-def suite_document(result: SuiteResult, *, title: str = "") -> Document:
+def suite_document(
+    result: SuiteResult, *, title: str = "", folder: Path | None = None
+) -> Document:
     """Return the report document of a suite, ready for ``write_report``.
 
     Args:
         result: of ``run_suite``.
         title: heading of the page; by default the materials, the model and its head.
+        folder: of the run, in which the page will lie: it links to the results.
     """
-    return run_document(view_of(result), title=title)
+    return run_document(view_of(result, folder), title=title)
 
 
 def run_document(view: RunView, *, title: str = "") -> Document:

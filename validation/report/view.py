@@ -8,7 +8,7 @@ new calculation.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -86,8 +86,13 @@ class RunView:
         return "pass"
 
 
-def view_of(result: SuiteResult) -> RunView:
-    """Return the view of a suite that this process ran."""
+def view_of(result: SuiteResult, folder: Path | None = None) -> RunView:
+    """Return the view of a suite that this process ran.
+
+    Args:
+        result: of ``run_suite``.
+        folder: of the run, for links to the raw results; none gives no links.
+    """
     card, config = result.card, result.config
     names = (
         *("file", "sha256", "head", "level_of_theory", "dispersion", "elements"),
@@ -111,6 +116,7 @@ def view_of(result: SuiteResult) -> RunView:
         comparisons=result.comparisons,
         thresholds=with_defaults(config.thresholds),
         seconds=result.seconds,
+        files={} if folder is None else _files(folder, result.seconds),
     )
 
 
@@ -177,6 +183,19 @@ def _results(
     folder: Path, tasks: Sequence[str]
 ) -> tuple[dict[str, PropertyResult], dict[str, float], dict[str, str]]:
     """Return results, seconds and files of the tasks that were tried, in order."""
+    records = _records(folder)
+    files = {
+        task: str(records[task]["file"])
+        for task in tasks
+        if task in records and (folder / records[task]["file"]).is_file()
+    }
+    found = {task: PropertyResult.load(folder / file) for task, file in files.items()}
+    seconds = {task: float(records[task]["seconds"]) for task in files}
+    return found, seconds, files
+
+
+def _records(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return task -> what became of it, of every task that was tried."""
     records: dict[str, Mapping[str, Any]] = {}
     for path in sorted((folder / "tasks").glob("*.json")):
         try:
@@ -186,14 +205,13 @@ def _results(
             problem = f"the record {path} cannot be read"
             fix = "remove it and run the suite again"
             raise DataError(explain(problem, got=error, fix=fix)) from error
-    found, seconds, files = {}, {}, {}
-    for task in tasks:
-        if task not in records or not (folder / records[task]["file"]).is_file():
-            continue
-        found[task] = PropertyResult.load(folder / records[task]["file"])
-        seconds[task] = float(records[task]["seconds"])
-        files[task] = str(records[task]["file"])
-    return found, seconds, files
+    return records
+
+
+def _files(folder: Path, tasks: Iterable[str]) -> dict[str, str]:
+    """Return task -> file of its result relative to the folder; relaxations too."""
+    records = _records(folder)
+    return {task: str(records[task]["file"]) for task in tasks if task in records}
 
 
 def _with_agreement(results: Sequence[PropertyResult]) -> tuple[PropertyResult, ...]:
