@@ -28,7 +28,7 @@ from lamplighter.validation.registry import find
 from lamplighter.validation.relax import Relaxed, relax_crystal, relax_ions
 from lamplighter.validation.run_folder import CACHE
 from lamplighter.validation.suite import EngineSpec, SuiteConfig
-from lamplighter.validation.tasks import PARITY, RELAXATION, Task
+from lamplighter.validation.tasks import MODEL, PARITY, START_POINT, Task
 
 CALCULATION = "calculation"
 """Name of the check that carries the error of a task that gave no result."""
@@ -164,12 +164,14 @@ def execute(job: Job, bench: Bench) -> Outcome:
 def _compute(job: Job, bench: Bench) -> PropertyResult:
     task = job.task
     opened = [bench.engine(job, name) for name in task.engines]
-    if task.name == RELAXATION:
+    if task.name == START_POINT:
         return relaxation(job.start, job.kind, opened[0], task)
     run = find(task.name).run
     if task.name != PARITY:
         result: PropertyResult = run(job.start, opened[0], task.settings)
-        return dataclasses.replace(result, material=task.material)
+        # What belongs to no material has a name of its own, by which references go.
+        material = result.material if task.material == MODEL else task.material
+        return dataclasses.replace(result, material=material)
     settings = task.settings
     if settings.failures is None:
         failures = job.folder / "parity-failures"
@@ -212,7 +214,7 @@ def relaxation(start: Any, kind: str, engine: Engine, task: Task) -> PropertyRes
         )
     atoms = relaxed.atoms
     return PropertyResult.conclude(
-        RELAXATION,
+        START_POINT,
         task.material,
         engine.info,
         method={**dataclasses.asdict(settings), "kind": kind},

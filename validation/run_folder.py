@@ -36,7 +36,7 @@ from lamplighter.validation.open_engines import ModelCard
 from lamplighter.validation.store import PROTOCOL, origin
 from lamplighter.validation.suite import SuiteConfig
 from lamplighter.validation.suite_text import suite_to_mapping
-from lamplighter.validation.tasks import RELAXATION, Task
+from lamplighter.validation.tasks import START_POINT, Task
 
 FORMAT: Final = 1
 RESULTS: Final = "results"
@@ -103,7 +103,7 @@ def write_manifest(
     suite, suite_folder = suite_to_mapping(config)
     card = cards[""]
     engines = [i.to_dict() for (head, _), i in infos.items() if head == card.head]
-    labels = [task.label for task in tasks if task.name != RELAXATION]
+    labels = [task.label for task in tasks if task.name != START_POINT]
     # No path and no host: parts that ran on several machines belong together.
     deciding = {
         "engines": engines,

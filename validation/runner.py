@@ -40,8 +40,8 @@ from lamplighter.validation.schedule import Schedule
 from lamplighter.validation.suite import SuiteConfig
 from lamplighter.validation.tasks import (
     PARITY,
-    RELAXATION,
     START,
+    START_POINT,
     Task,
     plan,
     select,
@@ -205,7 +205,7 @@ def conclude(
     for task in tasks:
         if task.name == PARITY:
             parity.append(found[task.label])
-        elif task.name != RELAXATION:
+        elif task.name != START_POINT:
             key = (task.material, task.engines)
             groups.setdefault(key, []).append(found[task.label])
     results = [one for group in groups.values() for one in with_agreement(group)]

@@ -16,7 +16,8 @@ from lamplighter.validation.registry import find
 from lamplighter.validation.relax import RelaxSettings
 from lamplighter.validation.suite import MaterialKind, MaterialSpec, SuiteConfig
 
-RELAXATION: Final = "relaxation"
+START_POINT: Final = "start"
+"""The task that relaxes a material for all its properties; no property itself."""
 PARITY: Final = "parity"
 MODEL: Final = "model"
 """Material of the properties that need no structure."""
@@ -30,7 +31,7 @@ class Task:
     """One piece of work, done or not done as a whole.
 
     Attributes:
-        name: of the property, or ``relaxation``.
+        name: of the property, or ``start``: the relaxation before all of them.
         material: name of the material.
         engines: one name; parity has two.
         settings: of the property.
@@ -48,7 +49,7 @@ class Task:
     def label(self) -> str:
         """Return a text that no other task of the suite has."""
         words = [self.name, self.material]
-        if self.name not in {PARITY, RELAXATION}:
+        if self.name not in {PARITY, START_POINT}:
             words += self.engines
         return " ".join(words)
 
@@ -154,7 +155,7 @@ def _of_material(
         return
     after = ""
     if config.geometry == "shared":
-        start = _task(RELAXATION, material, (config.engines[0].name,), START)
+        start = _task(START_POINT, material, (config.engines[0].name,), START)
         yield start
         after = start.label
     for engine in config.engines:
@@ -223,7 +224,7 @@ def select(
     Raises:
         ConfigError: a pattern or an engine that no task has.
     """
-    chosen = [task for task in tasks if task.name != RELAXATION]
+    chosen = [task for task in tasks if task.name != START_POINT]
     _check_names(engines, chosen)
     for pattern in only:
         if not any(_matches(task, pattern) for task in chosen):

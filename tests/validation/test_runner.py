@@ -106,7 +106,7 @@ def test_a_suite_runs_parity_first_and_then_every_engine(tmp_path: Path) -> None
     assert result.exit_code == 0
     names = sorted(p.name.rsplit("_", 1)[0] for p in (tmp_path / "results").iterdir())
     assert names == [
-        "bulk_Cu_ase", "bulk_Cu_lammps", "parity_Cu_lammps", "relaxation_Cu_ase",
+        "bulk_Cu_ase", "bulk_Cu_lammps", "parity_Cu_lammps", "start_Cu_ase",
     ]  # fmt: skip
 
 

@@ -33,21 +33,21 @@ def labels(tasks: list[Task]) -> list[str]:
 
 def test_parity_comes_first_and_properties_after_their_relaxation() -> None:
     tasks = plan(config(), STRUCTURES)
-    assert labels(tasks)[:3] == ["parity Cu", "parity Al", "relaxation Cu"]
+    assert labels(tasks)[:3] == ["parity Cu", "parity Al", "start Cu"]
     assert labels(tasks)[3:7] == [
         "bulk Cu a",
         "phonon Cu a",
         "bulk Cu b",
         "phonon Cu b",
     ]
-    assert tasks[4].after == "relaxation Cu"
+    assert tasks[4].after == "start Cu"
     assert tasks[0].engines == ("a", "b")
     assert len({task.slug for task in tasks}) == len(tasks) == 12
 
 
 def test_engines_that_relax_for_themselves_start_from_the_structure_as_given() -> None:
     tasks = plan(config(geometry="own"), STRUCTURES)
-    assert not any(task.after or task.name == "relaxation" for task in tasks)
+    assert not any(task.after or task.name == "start" for task in tasks)
 
 
 def test_a_material_may_have_properties_and_settings_of_its_own() -> None:
@@ -57,7 +57,7 @@ def test_a_material_may_have_properties_and_settings_of_its_own() -> None:
     )
     tasks = plan(changed, STRUCTURES)
     own = [task for task in tasks if task.material == "Al"]
-    assert labels(own) == ["relaxation Al", "bulk Al a", "bulk Al b"]
+    assert labels(own) == ["start Al", "bulk Al a", "bulk Al b"]
     assert (own[1].settings.points, own[1].settings.span) == (9, 0.05)
 
 
@@ -87,10 +87,10 @@ def test_the_kind_of_a_material_is_told_by_its_periodicity_or_by_the_suite() -> 
 def test_parts_of_a_suite_bring_their_relaxations() -> None:
     tasks = plan(config(), STRUCTURES)
     assert labels(select(tasks, only=["phonon:Al"])) == [
-        "relaxation Al", "phonon Al a", "phonon Al b",
+        "start Al", "phonon Al a", "phonon Al b",
     ]  # fmt: skip
     assert labels(select(tasks, only=["b*:C*"], engines=["b"])) == [
-        "relaxation Cu", "bulk Cu b",
+        "start Cu", "bulk Cu b",
     ]  # fmt: skip
     assert labels(select(tasks, engines=["a", "b"], only=["parity"])) == [
         "parity Cu", "parity Al",
@@ -100,8 +100,8 @@ def test_parts_of_a_suite_bring_their_relaxations() -> None:
 def test_shards_hold_every_task_once() -> None:
     tasks = plan(config(), STRUCTURES)
     parts = [select(tasks, shard=Shard(index=k, count=3)) for k in (1, 2, 3)]
-    found = [t.label for part in parts for t in part if t.name != "relaxation"]
-    assert sorted(found) == sorted(t.label for t in tasks if t.name != "relaxation")
+    found = [t.label for part in parts for t in part if t.name != "start"]
+    assert sorted(found) == sorted(t.label for t in tasks if t.name != "start")
 
 
 def test_parts_that_do_not_exist_are_refused() -> None:
