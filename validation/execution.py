@@ -169,8 +169,8 @@ def _compute(job: Job, bench: Bench) -> PropertyResult:
     run = find(task.name).run
     if task.name != PARITY:
         result: PropertyResult = run(job.start, opened[0], task.settings)
-        # What belongs to no material has a name of its own, by which references go.
-        material = result.material if task.material == MODEL else task.material
+        # References of what belongs to no material go by the name of the property.
+        material = task.name if task.material == MODEL else task.material
         return dataclasses.replace(result, material=material)
     settings = task.settings
     if settings.failures is None:

@@ -342,3 +342,17 @@ def test_results_hold_no_time_and_no_place(whole: tuple[Path, SuiteResult]) -> N
         assert str(folder).encode() not in content, name
         values = json.loads(content)["values"]
         assert all(np.isfinite(value["value"]) for value in values.values())
+
+
+def test_properties_of_the_model_alone_need_no_material(tmp_path: Path) -> None:
+    text = SUITE.replace("materials: [{name: Cu, structure: cu.xyz}]", "materials: []")
+    text = text.replace(
+        "properties: {parity: {directions: 0, invariances: false}, bulk: {points: 7}}",
+        "properties: {dimers: {n_points: 30}}\nelements: [Cu, H]",
+    )
+    suite = read_suite(write_suite(tmp_path, text))
+    result = run_suite(suite, tmp_path / "run", RunOptions(engines=("one",)))
+    (found,) = result.results
+    assert (found.property, found.material) == ("dimers", "dimers")
+    assert len(found.arrays["pairs"]) == 3
+    assert load_run(tmp_path / "run").missing == ("dimers model two",)
