@@ -115,7 +115,13 @@ def test_page_prints_on_paper(browser, page, tmp_path):
     assert content.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", content))
     assert 3 <= pages <= 25
+    # A4 without margins of 14 mm, in CSS pixels.
+    browser.open(page, width=688, height=1000)
     browser.send("Emulation.setEmulatedMedia", media="print")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 688
+    assert browser.evaluate(BEYOND) == []
+    tables = "getComputedStyle(document.querySelector('table.stack tr')).display"
+    assert browser.evaluate(tables) == "table-row"
     shown = browser.evaluate("getComputedStyle(document.querySelector('nav')).display")
     browser.send("Emulation.setEmulatedMedia", media="")
     assert shown == "none"
