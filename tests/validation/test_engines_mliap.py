@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from ase.build import bulk
@@ -14,23 +15,34 @@ from lamplighter.model import (
     PotentialConfig,
     save_potential,
 )
-from lamplighter.validation.engines import AseEngine, EngineInfo, LammpsEngine
+from lamplighter.validation.engines import (
+    AseEngine,
+    EngineInfo,
+    EngineSpec,
+    LammpsEngine,
+    LammpsLibEngine,
+)
 from lamplighter.validation.materials import parity_structures
+from lamplighter.validation.preflight import preflight
 from lamplighter.validation.properties import parity
 from lamplighter.validation.properties.parity import ParitySettings
+from lamplighter.validation.suite import ModelSpec, SuiteConfig
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     torch.manual_seed(3)
-    head = HeadSpec(
-        name="pbe",
-        level_of_theory="PBE",
-        reference_energies={"O": -432.1, "Mg": -23.25},
-    )
+    heads = [
+        HeadSpec(
+            name=name,
+            level_of_theory=name.upper(),
+            reference_energies={"O": -432.1 - k, "Mg": -23.25 + k},
+        )
+        for k, name in enumerate(("pbe", "rpbe"))
+    ]
     config = PotentialConfig(
         elements=("O", "Mg"),
-        heads=(head,),
+        heads=tuple(heads),
         cutoff=4.5,
         n_radial=6,
         radial_hidden=(16,),
@@ -60,6 +72,37 @@ def test_deployed_file_has_parity(model, dtype, tmp_path):
         assert lammps.info.head == "pbe"
         assert lammps.info.dtype == dtype
         assert lammps.info.cutoff == 4.5
-        result = parity.run(structures, ase, lammps, ParitySettings(directions=1))
+        settings = ParitySettings(directions=1, points="none")
+        result = parity.run(structures, ase, lammps, settings)
     assert result.status == "ok", result.failed()
     assert len(result.arrays["rows"]) == 6
+
+
+def test_the_library_runs_the_deployed_file_in_this_process(model, tmp_path):
+    file = convert(model, "pbe", ("Mg", "O"), tmp_path / "tiny.pt")
+    ase = AseEngine(Calculator(model, head="pbe"))
+    structures = list(parity_structures(bulk("MgO", "rocksalt", a=4.25)).values())
+    with LammpsLibEngine(file) as library:
+        assert (library.info.kind, library.info.head) == ("lammps-lib", "pbe")
+        for atoms in structures[:3]:
+            ours, theirs = library.compute(atoms), ase.compute(atoms)
+            assert abs(ours.energy - theirs.energy) < 1e-8
+            assert np.abs(ours.forces - theirs.forces).max() < 1e-8
+
+
+@pytest.mark.slow
+@pytest.mark.mpi
+def test_the_preflight_of_a_model_with_two_heads(model, tmp_path):
+    spec = SuiteConfig(
+        model=ModelSpec(file=model, head="pbe"),
+        engines=(EngineSpec(kind="ase"), EngineSpec(kind="lammps")),
+    )
+    atoms = {
+        "rattled": parity_structures(bulk("MgO", "rocksalt", a=4.25))["rattled crystal"]
+    }
+    (result,) = preflight(spec, "quick", tmp_path, structures=atoms)
+    assert result.status == "ok", result.failed()
+    verdicts = {p["key"]: p["verdict"] for p in result.arrays["points"]}
+    assert verdicts.pop("newton off") == "not applicable"
+    assert set(verdicts.values()) == {"pass"}
+    assert {"types", "head", "other head", "heads differ", "2 ranks"} <= set(verdicts)

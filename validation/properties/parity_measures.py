@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -66,11 +65,22 @@ class Test:
 
 
 class Lives:
-    """The dynamics of a bench, run once for the points that look at it."""
+    """What several points of a bench look at, computed when the first one does."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._found: Life | None = None
+        self._other: tuple[Result, Result] | None = None
+
+    def other_head(self) -> tuple[Result, Result]:
+        """Return what another head gives in the reference and the deployed engine.
+
+        Raises:
+            VariantError: there is no other head.
+        """
+        if self._other is None:
+            self._other = _other(self._bench)
+        return self._other
 
     def get(self) -> Life:
         """Return the life of the structure.
@@ -170,18 +180,17 @@ def _free_atoms(bench: Bench, _: Lives) -> tuple[float, str]:
     return worst, f"from E0: {farthest:.3g} eV {which}".rstrip()
 
 
-@contextlib.contextmanager
-def _other(bench: Bench, engine: int) -> Iterator[Engine]:
-    """Open one of the two engines with another head."""
+def _other(bench: Bench) -> tuple[Result, Result]:
+    """Return what another head gives in both engines."""
     deployed = _family(bench)
-    family = family_of(bench.engines[engine])
+    reference = family_of(bench.engines[0])
     others = [name for name in deployed.heads if name != deployed.head]
     if not others:
         raise VariantError(reason="the potential has one head for these elements")
-    if family is None:
+    if reference is None:
         raise VariantError(reason="the reference engine has no heads")
-    with family.open(others[0]) as opened:
-        yield opened
+    with reference.open(others[0]) as a, deployed.open(others[0]) as b:
+        return a.compute(bench.atoms, WANT_ALL), b.compute(bench.atoms, WANT_ALL)
 
 
 def _same_head(bench: Bench, _: Lives) -> float:
@@ -190,18 +199,13 @@ def _same_head(bench: Bench, _: Lives) -> float:
         return _same(bench, engine)
 
 
-def _other_head_agrees(bench: Bench, _: Lives) -> float:
-    with _other(bench, 0) as reference, _other(bench, 1) as deployed:
-        return fraction(
-            reference.compute(bench.atoms, WANT_ALL),
-            deployed.compute(bench.atoms, WANT_ALL),
-            bench.limits,
-        )
+def _other_head_agrees(bench: Bench, lives: Lives) -> float:
+    reference, deployed = lives.other_head()
+    return fraction(reference, deployed, bench.limits)
 
 
-def _other_head_differs(bench: Bench, _: Lives) -> float:
-    with _other(bench, 1) as deployed:
-        return _same(bench, deployed)
+def _other_head_differs(bench: Bench, lives: Lives) -> float:
+    return fraction(bench.result, lives.other_head()[1], bench.limits)
 
 
 def _run(*preamble: str, ranks: int | None = None) -> Callable[[Bench, Lives], float]:

@@ -173,23 +173,22 @@ def invariances(
 ) -> dict[str, float | None]:
     """Return deviations under three operations, as fractions of the tolerances."""
     shift = rng.normal(size=3) * 3.0
-    translated = engine.compute(
-        _moved(atoms, np.tile(shift, (len(atoms), 1))), WANT_ALL
-    )
+    translated_atoms = _moved(atoms, np.tile(shift, (len(atoms), 1)))
 
     rotation = _rotation(rng)
     turned_atoms = atoms.copy()
     turned_atoms.set_cell(atoms.cell.array @ rotation.T)
     turned_atoms.set_positions(atoms.positions @ rotation.T, apply_constraint=False)
-    turned = engine.compute(turned_atoms, WANT_ALL)
+
+    order = rng.permutation(len(atoms))
+    translated, turned, shuffled = engine.compute_many(
+        [translated_atoms, turned_atoms, atoms[order]], WANT_ALL
+    )
     rotated = dataclasses.replace(
         turned,
         forces=turned.forces @ rotation,
         stress=None if turned.stress is None else rotation.T @ turned.stress @ rotation,
     )
-
-    order = rng.permutation(len(atoms))
-    shuffled = engine.compute(atoms[order], WANT_ALL)
     back = np.argsort(order)
     permuted = dataclasses.replace(
         shuffled,
