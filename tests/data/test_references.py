@@ -247,7 +247,7 @@ def shipped():
     return frames_in(PUBLISHED)
 
 
-@pytest.mark.parametrize("material", ["water_dimer", "H2O", "brucite"])
+@pytest.mark.parametrize("material", list(REFERENCES))
 def test_the_shipped_records_are_what_the_frames_give(material, shipped):
     records = [
         record
