@@ -22,7 +22,7 @@ from labelled_frames import read_frames
 from make_reference_structures import ice
 from reference_families import FAMILIES, Frames, members, of_kind
 from reference_fit import NoReferenceError, Surface, fit_surface, relaxed_curvature
-from reference_modes import MASS, brucite_stretch, frequencies, metal_modes
+from reference_modes import MASS, brucite_stretch, frequencies, mesh_change, metal_modes
 
 log = logging.getLogger(__name__)
 
@@ -276,6 +276,10 @@ def main() -> int:
         for name, value in found.items():
             error = "" if value.error is None else f" +- {value.error:.4f}"
             log.info("%s %s %.4f%s %s", material, name, value.value, error, value.unit)
+    try:
+        log.info("Mg, denser k mesh over that of the data set: %s", mesh_change(frames))
+    except NoReferenceError as error:
+        log.info("Mg on a denser k mesh: %s", error)
     return code
 
 

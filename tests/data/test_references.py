@@ -207,6 +207,25 @@ def test_too_few_frames_are_refused(metal):
         check_references.dimer_references(metal)
 
 
+def test_a_mesh_changes_nothing_where_there_are_no_electrons(metal):
+    found = check_references.mesh_change(metal)
+    assert found == pytest.approx({"C33": 1.0, "C13": 1.0})
+    lacking = [a for a in metal if a.info["config_type"] != "reference_mg_mesh"]
+    with pytest.raises(NoReferenceError, match="0 frames of reference_mg_mesh"):
+        check_references.mesh_change(lacking)
+
+
+def test_the_report_names_every_value_and_what_lacks(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("sys.argv", ["check_references.py", str(tmp_path)])
+    assert check_references.main() == 1
+    assert "ice: 0 frames of reference_ice, wanted 9 or more" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr("sys.argv", ["check_references.py"])
+    assert check_references.main() == 0
+    assert "water_dimer binding_energy 0.2213 eV" in caplog.text
+
+
 def test_a_slope_without_a_minimum_is_refused():
     family = FAMILIES["reference_mg"]
     frames = []
