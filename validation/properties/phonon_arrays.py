@@ -56,7 +56,10 @@ def spectrum_arrays(
         arrays |= thermal_curves(phonons, temperatures.tolist())
     if settings.projected:
         arrays["dos_of_elements"] = projected_density(
-            phonons, mesh=settings.mesh, frequencies=spectrum.frequencies
+            phonons,
+            mesh=settings.mesh,
+            frequencies=spectrum.frequencies,
+            total=spectrum.density,
         )
     return spectrum, arrays
 

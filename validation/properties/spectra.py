@@ -15,24 +15,30 @@ from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 
 from lamplighter.validation.properties.bands import FloatArray
 
+_SHARE_MESH: Final = 13
 _M_PER_S: Final = 100.0
 """m/s of one THz Å."""
 
 
 def projected_density(
-    phonons: Phonopy, *, mesh: int, frequencies: FloatArray
+    phonons: Phonopy, *, mesh: int, frequencies: FloatArray, total: FloatArray
 ) -> dict[str, FloatArray]:
     """Return the density of states of each element, states per THz and primitive cell.
 
-    The elements together give the whole density.
+    The shares of the elements come from a coarser mesh than the whole density, since
+    they need eigenvectors at all of its wave vectors; together they give the whole.
 
     Args:
         phonons: phonopy's object with force constants.
-        mesh: wave vectors along each reciprocal vector.
+        mesh: wave vectors along each reciprocal vector; at most 13 serve.
         frequencies: [n_bins], evenly spaced, THz: where the density is wanted.
+        total: [n_bins], the whole density there.
     """
     phonons.run_mesh(
-        [mesh] * 3, is_gamma_center=True, with_eigenvectors=True, is_mesh_symmetry=False
+        [min(mesh, _SHARE_MESH)] * 3,
+        is_gamma_center=True,
+        with_eigenvectors=True,
+        is_mesh_symmetry=False,
     )
     step = float(frequencies[1] - frequencies[0])
     found = phonons.run_projected_dos(
@@ -41,13 +47,16 @@ def projected_density(
         freq_pitch=step,
     )
     atoms = np.asarray(found.projected_dos)[:, : len(frequencies)]
+    whole = np.maximum(atoms.sum(axis=0), 1e-12)
     symbols = phonons.primitive.symbols
-    return {
+    shares = {
         element: np.sum(
-            [atoms[i] for i, s in enumerate(symbols) if s == element], axis=0
+            [atoms[i] for i, symbol in enumerate(symbols) if symbol == element], axis=0
         )
+        / whole
         for element in dict.fromkeys(symbols)
     }
+    return {element: share * total for element, share in shares.items()}
 
 
 def thermal_curves(
