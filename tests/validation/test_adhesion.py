@@ -39,6 +39,7 @@ def test_a_crystal_sticks_to_itself_with_twice_its_surface_energy():
     assert min(found.arrays["shift_energies"]) == pytest.approx(-rigid, rel=0.05)
 
 
+@pytest.mark.slow
 def test_another_metal_is_strained_and_says_so():
     settings = AdhesionSettings(
         other="Al", max_area=60.0, max_strain=0.05, n_shifts=1, **SMALL

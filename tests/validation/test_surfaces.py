@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
@@ -14,12 +15,15 @@ from ase.neighborlist import neighbor_list
 from ase.spacegroup import crystal as make_crystal
 
 from lamplighter.errors import ConfigError, OptionalDependencyError
+from lamplighter.units import J_M2_PER_EV_A2
 from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.engines.base import EngineInfo, Result
 from lamplighter.validation.properties import surfaces, wulff
 from lamplighter.validation.properties.cleave import cleaver, miller_orbits
 from lamplighter.validation.properties.surfaces import SurfacesSettings
 from lamplighter.validation.properties.wulff import WulffSettings, wulff_shape
+from lamplighter.validation.refs import load_references
+from lamplighter.validation.refs.loader import RECORDS_FOLDER
 
 
 def mgo():
@@ -135,8 +139,14 @@ def test_inequivalent_cuts_are_found(crystal, miller, spacing, n_cuts):
         assert heights.max() < cut + 3
 
 
-def test_polar_planes_are_refused_and_the_others_keep_their_values():
-    found = surfaces.run(mgo(), Bonds())
+@pytest.fixture(scope="module")
+def oxide():
+    """Planes and shape at once: the shape's record has what `surfaces` has."""
+    return wulff.run(mgo(), Bonds())
+
+
+def test_polar_planes_are_refused_and_the_others_keep_their_values(oxide):
+    found = oxide
     assert found.status == "warn"
     assert found.arrays["planes"] == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     assert found.arrays["refused"] == ["", "", "polar surface"]
@@ -151,7 +161,8 @@ def test_polar_planes_are_refused_and_the_others_keep_their_values():
 
 
 def test_a_wrong_slope_takes_the_values_of_all_planes():
-    found = surfaces.run(mgo(), Bonds(in_slabs=0.02), SurfacesSettings(vacuum=30.0))
+    settings = SurfacesSettings(vacuum=30.0, min_length=5.0)
+    found = surfaces.run(bulk("Cu", a=3.3), Bonds(in_slabs=0.02), settings)
     assert found.status == "invalid"
     assert found.values == {}
     assert found.arrays["refused"][0] == "slope of E(N)"
@@ -180,6 +191,39 @@ def test_shape_of_broken_bonds_is_the_truncated_octahedron():
     assert sorted(len(corners) for _, corners in shape.faces) == [4] * 6 + [6] * 8
 
 
+def test_surface_energies_and_shape_of_copper_follow_from_dft_slabs():
+    file = RECORDS_FOLDER.parent / "slab_energies" / "Cu_PBE.yaml"
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    crystal = bulk("Cu", a=data["lattice_constant"])
+    published = {
+        "111": 1.319, "100": 1.468, "110": 1.569, "332": 1.440, "322": 1.456,
+        "221": 1.485, "331": 1.522, "311": 1.548, "321": 1.585, "310": 1.600,
+        "210": 1.613, "320": 1.624, "211": 1.636,
+    }  # fmt: skip
+    energies = {}
+    for plane in data["planes"]:
+        miller = tuple(plane["miller"])
+        area = np.linalg.norm(np.cross(*np.array(plane["cell"])))
+        excess = plane["energy"] - plane["n_atoms"] * data["bulk_energy"]
+        energies[miller] = excess / (2 * area) * J_M2_PER_EV_A2
+        name = "".join(map(str, miller))
+        assert energies[miller] == pytest.approx(published[name], abs=6e-4)
+        knife = cleaver(crystal, miller)
+        face = np.cross(*(knife.axes[:2] @ knife.primitive.cell.array))
+        times = area / np.linalg.norm(face)  # the cell of (211) is twice as large
+        assert times == pytest.approx(2 if miller == (2, 1, 1) else 1, rel=2e-3)
+    assert set(energies) == set(miller_orbits(crystal, 3))
+    records = {r.quantity: r for r in load_references("Cu")}
+    assert records["surface_energy_111"].value == pytest.approx(
+        energies[1, 1, 1], abs=6e-4
+    )
+    shape = wulff_shape(crystal, energies)
+    assert sum(shape.fractions.values()) == pytest.approx(1.0)
+    largest = sorted(shape.fractions, key=shape.fractions.get)[:-3:-1]
+    assert largest == [(1, 1, 1), (1, 0, 0)]
+    assert min(energies.values()) < shape.average < 1.45
+
+
 def test_planes_that_enclose_nothing_give_no_shape():
     crystal = bulk("Mg", "hcp", a=3.2, c=5.2)
     with pytest.raises(ConfigError, match="no equilibrium shape"):
@@ -188,6 +232,7 @@ def test_planes_that_enclose_nothing_give_no_shape():
         wulff_shape(crystal, {(0, 0, 1): 1.0, (1, 0, 0): -0.1})
 
 
+@pytest.mark.slow
 def test_wulff_of_copper_has_all_three_planes():
     found = wulff.run(bulk("Cu", a=3.6), AseEngine(EMT()), WulffSettings())
     fractions = {
@@ -203,8 +248,8 @@ def test_wulff_of_copper_has_all_three_planes():
     assert len(found.arrays["faces"]) == len(found.arrays["face_planes"])
 
 
-def test_a_shape_that_lacks_planes_says_so():
-    found = wulff.run(mgo(), Bonds())
+def test_a_shape_that_lacks_planes_says_so(oxide):
+    found = oxide
     assert found.status == "warn"
     (check,) = [c for c in found.checks if c.name == "all planes in the shape"]
     assert not check.ok
