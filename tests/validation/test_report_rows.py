@@ -17,6 +17,7 @@ from lamplighter.validation.report.rows import (
     property_tables,
     reference_rows,
 )
+from lamplighter.validation.report.summaries import summary
 
 ASE = EngineInfo(kind="ase", name="ase", model="m")
 LAMMPS = replace(ASE, kind="lammps", name="lammps")
@@ -165,6 +166,42 @@ def test_method_is_one_line_without_matrices() -> None:
 )
 def test_labels(quantity: str, label: str) -> None:
     assert label_of(quantity) == label
+
+
+def line(
+    quantity: str, value: float, delta: float, unit: str = "J/m²", verdict: str = "pass"
+) -> dict[str, Any]:
+    return {
+        "quantity": quantity, "unit": unit, "verdict": verdict, "reference": value,
+        "delta_physics": delta,
+    }  # fmt: skip
+
+
+def test_a_table_of_facets_says_whether_their_order_is_kept() -> None:
+    kept = [
+        line("surface_energy_111", 1.32, -0.1),
+        line("surface_energy_100", 1.47, -0.1),
+        line("surface_energy_110", 1.57, -0.1),
+    ]
+    assert summary(kept) == "The order of the 3 facets is that of the reference."
+    kept[2]["delta_physics"] = -0.3
+    assert "differs: (100) and (110) exchanged" in summary(kept)
+    kept[2] |= {"reference": 1.48, "delta_physics": -0.12}  # too near to have an order
+    assert "is that of the reference" in summary(kept)
+    assert summary(kept[:2]) == ""
+
+
+def test_a_table_of_phonons_says_the_mean_error() -> None:
+    rows = [
+        line("frequency_X_1", 5.0, 0.2, "THz"),
+        line("frequency_X_3", 7.0, -0.1, "THz"),
+        line("frequency_L_1", 3.0, 0.3, "THz"),
+        line("frequency_L_3", 3.0, 9.0, "THz", "info"),
+        line("frequency_lowest", 0.0, 1.0, "THz"),
+    ]
+    assert summary(rows) == (
+        "3 frequencies: mean |Δω| 0.20 THz, on average 0.13 THz above the reference."
+    )
 
 
 def test_figures_come_from_arrays_of_both_engines() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from lamplighter.validation.compare import Comparison
 from lamplighter.validation.properties.base import PropertyResult, Quantity
 from lamplighter.validation.refs import ReferenceValue, same_level
+from lamplighter.validation.report.summaries import summary
 
 TITLES: Final = {
     "bulk": "Lattice constant and equation of state",
@@ -92,6 +93,7 @@ def property_tables(
                 "title": TITLES.get(name, name),
                 "material": material,
                 "method": method_text(group[0]),
+                "summary": summary(rows),
                 "rows": rows,
             }
         )
