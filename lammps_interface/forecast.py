@@ -17,6 +17,7 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.lammps_interface import bundle
 from lamplighter.lammps_interface.mliap import MliapModel
 from lamplighter.lammps_interface.selfcheck import PeriodicRank
+from lamplighter.model.compiled import CompiledPotential
 
 SECONDS_PER_DAY: Final = 86400.0
 SKIN: Final = 2.0
@@ -145,7 +146,8 @@ def calibrate(model: MliapModel, density: float) -> tuple[float, float, float]:
     finally:
         torch.set_num_threads(threads)
     n = len(atoms)
-    held = sum(one.n_bytes for one in model.compiled)
+    native = [one for one in model.compiled if isinstance(one, CompiledPotential)]
+    held = sum(one.n_bytes for one in native)
     pairs = rank.npairs / n
     own = held / n - 24.0 * pairs if held else _reference_bytes(model, pairs)
     return min(times) / n, max(own, 0.0), pairs
@@ -153,7 +155,7 @@ def calibrate(model: MliapModel, density: float) -> tuple[float, float, float]:
 
 def ghosts_of(atoms: float, density: float, reach: float) -> float:
     """Return how many ghosts a cubic domain of a periodic crystal has."""
-    edge = (atoms / density) ** (1.0 / 3.0)
+    edge = float(np.cbrt(atoms / density))
     return density * ((edge + 2.0 * reach) ** 3 - edge**3)
 
 
