@@ -76,6 +76,8 @@ def check_learning(
 
 
 def _teaches(frame: Frame, head: HeadData, loss: LossSettings) -> bool:
+    if frame.is_isolated_atom and not loss.use_isolated_atoms:
+        return False
     weights = frame_weights(frame, head, loss)
     return any(getattr(weights, name) > 0 for name in loss.learnt)
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import signal
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -32,8 +33,8 @@ def run(config: TrainConfig, trouble: str = "") -> dict[str, Any]:
     Returns:
         The loss of every step, the weights and the averages.
     """
-    loop.LOG_EVERY = 1
-    with join_ranks(config.run.device) as ranks:
+    every = mock.patch.object(loop, "LOG_EVERY", 1)
+    with every, join_ranks(config.run.device) as ranks:
         data = prepare(config.heads, config.split, config.limits)
         job, _ = build_job(config, data)
         if trouble not in {"", "log"} and ranks.rank == 1:

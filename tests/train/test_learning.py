@@ -87,6 +87,9 @@ def test_a_head_whose_frames_lack_what_it_learns_is_refused(data_file):
 
     with pytest.raises(ConfigError, match="learns nothing: all its weights are 0"):
         checked(data_file(n=4), properties=("stress",), change=molecules)
+    lone = LossSettings(use_isolated_atoms=False)
+    with pytest.raises(ConfigError, match="learns nothing"):
+        checked(data_file(n=4), lone, change=lambda frames: frames[:2])
 
 
 def test_a_weight_of_no_config_type_is_refused(data_file):
