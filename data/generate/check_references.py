@@ -234,9 +234,11 @@ def dimer_references(frames: Frames) -> dict[str, Found]:
     if largest > RELAXED:
         message = f"a force of {largest:.4f} eV/Å is left, wanted {RELAXED} at most"
         raise NoReferenceError(message)
+    bonds = [dimer.get_distance(o, h) for o in (0, 3) for h in (o + 1, o + 2)]
     energies = [2 * molecule.info["REF_energy"], dimer.info["REF_energy"]]
     return {
         "binding_energy": Found(value=energies[0] - energies[1], unit="eV"),
+        "bond_length_H_O": Found(value=float(np.mean(bonds)), unit="Å"),
         "contact_O_O": Found(value=dimer.get_distance(0, 3), unit="Å"),
     }
 
@@ -245,7 +247,7 @@ REFERENCES: dict[str, Callable[[Frames], dict[str, Found]]] = {
     "Mg": magnesium_references,
     "brucite": brucite_references,
     "ice": ice_references,
-    "H2O": water_references,
+    "water": water_references,
     "water_dimer": dimer_references,
 }
 """Material -> its values from the frames."""
