@@ -25,6 +25,7 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine, FloatArray
 from lamplighter.validation.properties.bands import (
     GAMMA,
+    BandPath,
     corner_frequencies,
     default_path,
     run_bands,
@@ -246,21 +247,30 @@ def _analyse(
     path = default_path(middle)
     values = _values(points, means, gammas, spectrum.thermal.heat_capacity, settings)
     values |= _corner_values(objects, path)
-    found = run_bands(middle, path, n_points=settings.n_points)
-    along = mode_parameters(objects[1], middle, objects[3], found.qpoints)
-    arrays = {
-        "distances": found.distances,
-        "ticks": list(found.ticks),
-        "labels": list(found.labels),
-        "breaks": list(found.breaks),
-        "qpoints": found.qpoints,
-        "frequencies": along[0],
-        "grueneisen": along[1],
+    arrays = _along(objects, path, settings.n_points)
+    arrays |= {
         "mesh_frequencies": frequencies,
         "mesh_grueneisen": gammas,
         "mesh_weights": weights,
     }
     return checks, values, arrays
+
+
+def _along(objects: Sequence[Phonopy], path: BandPath, n_points: int) -> dict[str, Any]:
+    """Return frequencies and parameters along the band path, by the smaller step."""
+    found = run_bands(objects[2], path, n_points=n_points)
+    frequencies, gammas = mode_parameters(
+        objects[1], objects[2], objects[3], found.qpoints
+    )
+    return {
+        "distances": found.distances,
+        "ticks": list(found.ticks),
+        "labels": list(found.labels),
+        "breaks": list(found.breaks),
+        "qpoints": found.qpoints,
+        "frequencies": frequencies,
+        "grueneisen": gammas,
+    }
 
 
 def _values(
@@ -296,7 +306,7 @@ def _values(
     }
 
 
-def _corner_values(objects: Sequence[Phonopy], path: Any) -> dict[str, Quantity]:
+def _corner_values(objects: Sequence[Phonopy], path: BandPath) -> dict[str, Quantity]:
     corners = path.corners()
     values = {}
     for label in corner_frequencies(objects[2], path):

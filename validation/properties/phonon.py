@@ -96,6 +96,7 @@ def run(
     """
     settings = settings or PhononSettings()
     reference = _reference_of(structure, settings)
+    dataset = _dataset(settings, reference)
     start, supercell = _cell_and_supercell(structure, engine, settings, reference)
     relaxed = relax_crystal(start, engine, RelaxSettings(fmax=settings.fmax))
     if not relaxed.ok:
@@ -106,22 +107,18 @@ def run(
             method=asdict(settings),
             checks=relaxed.checks,
         )
-    dataset = _dataset(settings, reference)
-    first = force_constants(
-        relaxed.atoms, supercell, engine, settings.displacement, dataset
-    )
-    second = None
-    if settings.check_displacement is not None:
-        second = force_constants(
-            relaxed.atoms, supercell, engine, settings.check_displacement
-        )
+    both = [
+        force_constants(relaxed.atoms, supercell, engine, distance, dataset)
+        for distance in (settings.displacement, settings.check_displacement)
+        if distance is not None
+    ]
     work = _Run(
         settings=settings,
         reference=reference,
         unit=relaxed.atoms,
         supercell=supercell,
-        first=first,
-        second=second,
+        first=both[0],
+        second=both[1] if len(both) > 1 else None,
     )
     values, arrays, stability = _analyse(work)
     return PropertyResult.conclude(
@@ -129,7 +126,7 @@ def run(
         material_name(structure),
         engine.info,
         method=_method(work),
-        checks=[*relaxed.checks, *_checks(first, stability, settings)],
+        checks=[*relaxed.checks, *_checks(both[0], stability, settings)],
         values=values,
         arrays=arrays,
     )

@@ -18,7 +18,7 @@ from ase import Atoms
 from scipy import constants
 
 from lamplighter.errors import ConfigError, DataError, explain
-from lamplighter.validation.engines.base import Engine
+from lamplighter.validation.engines.base import Engine, FloatArray
 from lamplighter.validation.properties.bands import run_spectrum
 from lamplighter.validation.properties.base import (
     Check,
@@ -139,19 +139,10 @@ def _analyse(
         settings.max_temperature + 0.5 * settings.temperature_step,
         settings.temperature_step,
     )
-    lowest, free, heat = [], [], []
-    for point in series.points:
-        phonons = point.constants.phonons
-        spectrum = run_spectrum(
-            phonons, mesh=settings.mesh, temperature=settings.temperature
-        )
-        lowest.append(spectrum.lowest)
-        curves = thermal_curves(phonons, temperatures.tolist())
-        free.append(curves["free_energy"] * _EV_PER_KJ_MOL)
-        heat.append(curves["heat_capacity"])
+    lowest, free, heat = _vibrations(series, temperatures, settings)
     stable = at_least(
         "imaginary modes",
-        min(lowest),
+        lowest,
         -settings.imaginary,
         "lowest frequency at any volume, THz; an imaginary mode has no free energy",
     )
@@ -159,11 +150,11 @@ def _analyse(
         return [stable], {}, {}
     volumes = np.array([point.volume for point in series.points])
     energies = np.array([point.energy for point in series.points])
-    inputs = (volumes, energies, temperatures, np.transpose(free), np.transpose(heat))
+    inputs = (volumes, energies, temperatures, free, heat)
     arrays: dict[str, Any] = {
         "volumes": volumes,
         "energies": energies,
-        "free_energies": energies + np.transpose(free),
+        "free_energies": energies + free,
     }
     try:
         found, other = quasi_harmonic(*inputs), quasi_harmonic(*inputs, vinet=True)
@@ -183,6 +174,23 @@ def _analyse(
     if all(check.ok for check in checks):
         values = _values(series, found, other, settings)
     return [stable, *checks], values, arrays
+
+
+def _vibrations(
+    series: VolumeSeries, temperatures: FloatArray, settings: QhaSettings
+) -> tuple[float, FloatArray, FloatArray]:
+    """Return the lowest frequency; free energies, eV, and heat capacities by T, V."""
+    lowest, free, heat = [], [], []
+    for point in series.points:
+        phonons = point.constants.phonons
+        spectrum = run_spectrum(
+            phonons, mesh=settings.mesh, temperature=settings.temperature
+        )
+        lowest.append(spectrum.lowest)
+        curves = thermal_curves(phonons, temperatures.tolist())
+        free.append(curves["free_energy"] * _EV_PER_KJ_MOL)
+        heat.append(curves["heat_capacity"])
+    return min(lowest), np.transpose(free), np.transpose(heat)
 
 
 def _fit_checks(

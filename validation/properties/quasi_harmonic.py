@@ -74,24 +74,7 @@ def quasi_harmonic(
             temperatures, has no minimum inside the volumes.
     """
     static = fit_birch_murnaghan(volumes, energies)
-    fits: list[EquationOfState] = []
-    for vibrational in free_energies:
-        try:
-            fit = fit_birch_murnaghan(volumes, energies + vibrational)
-        except DataError:
-            break
-        if not volumes[0] < fit.volume < volumes[-1]:
-            break
-        fits.append(fit_vinet(volumes, energies + vibrational, fit) if vinet else fit)
-    if len(fits) < 3:
-        raise DataError(
-            explain(
-                "the free energy has no minimum inside the volumes",
-                got=f"minima at {len(fits)} temperatures",
-                wanted="three or more",
-                fix="take larger volumes, or begin at a lower temperature",
-            )
-        )
+    fits = _fits(volumes, energies + np.asarray(free_energies), vinet=vinet)
     kept = np.asarray(temperatures[: len(fits)], dtype=float)
     volume = np.array([fit.volume for fit in fits])
     modulus = np.array([fit.bulk_modulus for fit in fits]) * GPA_PER_EV_A3
@@ -119,3 +102,28 @@ def quasi_harmonic(
         r2=np.array([fit.r2 for fit in fits]),
         static=static,
     )
+
+
+def _fits(
+    volumes: FloatArray, free_energies: FloatArray, *, vinet: bool
+) -> list[EquationOfState]:
+    """Return one fit a temperature, up to the first minimum outside the volumes."""
+    fits: list[EquationOfState] = []
+    for row in free_energies:
+        try:
+            fit = fit_birch_murnaghan(volumes, row)
+        except DataError:
+            break
+        if not volumes[0] < fit.volume < volumes[-1]:
+            break
+        fits.append(fit_vinet(volumes, row, fit) if vinet else fit)
+    if len(fits) < 3:
+        raise DataError(
+            explain(
+                "the free energy has no minimum inside the volumes",
+                got=f"minima at {len(fits)} temperatures",
+                wanted="three or more",
+                fix="take larger volumes, or begin at a lower temperature",
+            )
+        )
+    return fits

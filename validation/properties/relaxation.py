@@ -11,7 +11,12 @@ from ase import Atoms
 
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines.base import Engine
-from lamplighter.validation.properties.base import PropertyResult, Quantity, at_most
+from lamplighter.validation.properties.base import (
+    Check,
+    PropertyResult,
+    Quantity,
+    at_most,
+)
 from lamplighter.validation.properties.crystal import (
     conventional,
     material_name,
@@ -76,18 +81,8 @@ def run(
     values: dict[str, Quantity] = {}
     arrays: dict[str, Any] = {}
     if tight.ok:
-        cell = conventional(tight.atoms)
-        other = conventional(rough.atoms)
-        lengths, rougher = cell.cell.lengths(), other.cell.lengths()
-        checks.append(
-            at_most(
-                "lattice from two thresholds",
-                float(np.abs(rougher / lengths - 1.0).max()),
-                settings.max_lattice_error,
-                "relative difference of an edge from thresholds that are"
-                f" {settings.loose:g} times wider",
-            )
-        )
+        cell, other = conventional(tight.atoms), conventional(rough.atoms)
+        checks.append(_two_thresholds(cell, other, settings))
         values = _values(tight, cell, other)
         method["space_group"] = space_group_symbol(tight.atoms)
         method["evaluations"] = tight.evaluations + rough.evaluations
@@ -105,6 +100,17 @@ def run(
         checks=checks,
         values=values,
         arrays=arrays,
+    )
+
+
+def _two_thresholds(cell: Atoms, other: Atoms, settings: RelaxationSettings) -> Check:
+    apart = np.abs(other.cell.lengths() / cell.cell.lengths() - 1.0)
+    return at_most(
+        "lattice from two thresholds",
+        float(apart.max()),
+        settings.max_lattice_error,
+        "relative difference of an edge from thresholds that are"
+        f" {settings.loose:g} times wider",
     )
 
 
