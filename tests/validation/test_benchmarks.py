@@ -292,6 +292,7 @@ def test_phonons_of_the_reference_itself_are_exact(tmp_path: Path) -> None:
     json.dumps(found.to_dict())
 
 
+@pytest.mark.slow
 def test_softer_phonons_are_errors(tmp_path: Path) -> None:
     class Soft(AseEngine):
         def compute(self, atoms: Atoms, want: Sequence[str] = WANT_DEFAULT) -> Result:

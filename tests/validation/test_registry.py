@@ -86,6 +86,7 @@ def test_an_installed_plug_in_is_listed_and_run(packages: Path, tmp_path: Path) 
     assert all(r["values"]["compression_energy"]["value"] > 0 for r in curves)
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_example_pass(packages: Path, tmp_path: Path) -> None:
     # In a process of its own: the package must not stay in this one.
     subprocess.run(

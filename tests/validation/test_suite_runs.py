@@ -166,7 +166,10 @@ def bad_suite(folder: Path, how: str) -> Path:
 
 @pytest.mark.parametrize(
     ("how", "limit", "message"),
-    [("sleep", 4.0, "time limit of 4 s is over"), ("die", 0.0, "died, signal 9")],
+    [
+        ("sleep", 4.0, "time limit of 4 s is over"),
+        pytest.param("die", 0.0, "died, signal 9", marks=pytest.mark.slow),
+    ],
 )
 def test_a_task_that_hangs_or_dies_is_invalid_and_says_so(
     tmp_path: Path,
