@@ -173,6 +173,16 @@ def test_tolerances_missing_tasks_and_errors_are_shown() -> None:
     assert "± 0.2" in text
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(4.56e-5, "1/K", "4.6e−5"), (-2e-6, "1/K", "−2.0e−6"), (0.0, "1/K", "0.00")],
+)
+def test_small_numbers_are_not_rounded_to_nothing(
+    value: float, unit: str, text: str
+) -> None:
+    assert format_number(value, unit) == text
+
+
 def test_many_materials_get_an_overview() -> None:
     document = without_plots()
     assert overview(document) is None

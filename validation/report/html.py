@@ -149,6 +149,8 @@ def format_number(value: float | None, unit: str = "") -> str:
     if value is None or not math.isfinite(value):
         return "–"
     known = unit if unit in _DECIMALS else unit.split("/", 1)[0]
+    if unit == "1/K" and value:  # expansion: 4.6e-5
+        return format_small(value) if value > 0 else f"−{format_small(value)}"
     return f"{value:.{_DECIMALS.get(known, 4)}f}".replace("-", "−")
 
 

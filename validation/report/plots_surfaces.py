@@ -107,7 +107,7 @@ def wulff_shapes(data: Mapping[str, Any]) -> Figure:
     shapes = data["shapes"]
     planes = dict.fromkeys(p for shape in shapes.values() for p in shape["planes"])
     colors = dict(zip(planes, _FACES * 5, strict=False))
-    with figure(2.7 * max(len(shapes), 1) + 0.6, 3.5) as view:
+    with figure(max(2.7 * len(shapes) + 0.6, 5.0), 3.5) as view:
         panels = view.subplots(1, len(shapes), squeeze=False)[0]
         styles = series(shapes, data)
         for axes, (name, shape) in zip(panels, shapes.items(), strict=True):
@@ -126,7 +126,9 @@ def wulff_shapes(data: Mapping[str, Any]) -> Figure:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
+    if share is None:
+        return ""
+    return f"{100 * share:.0f} %" if share >= 0.005 else "under 1 %"
 
 
 def _draw_shape(

@@ -55,6 +55,8 @@ _LABELS: Final = {
     "lattice_constant": "lattice constant a",
     "bulk_modulus": "bulk modulus B",
     "shear_modulus": "shear modulus G",
+    "frequency_difference_mean": "mean |Δω| of all modes",
+    "frequency_difference_largest": "largest |Δω|",
     "frequency_lowest": "lowest ω",
     "frequency_highest": "highest ω",
     "frequency_Gamma_TO": "ω Γ, TO",
