@@ -123,7 +123,8 @@ def test_a_suite_survives_the_way_through_its_manifest() -> None:
         properties={"bulk": {"points": 9}, "surface": {"miller": [1, 1, 0]}},
         materials=["Cu", {"name": "Al", "kind": "crystal", "properties": ["bulk"]}],
         strict=True, level_of_theory="PBE", compare="cross",
-        thresholds=[{"quantity": "C*", "kind": "relative", "warn": 0.1, "fail": 0.2}], time_limit=60, elements=["Cu"],
+        thresholds=[{"quantity": "C*", "kind": "relative", "warn": 0.1, "fail": 0.2}],
+        time_limit=60, elements=["Cu"],
     )  # fmt: skip
     content, folder = suite_to_mapping(suite)
     assert suite_from_mapping(content, folder) == suite
