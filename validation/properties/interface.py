@@ -49,7 +49,7 @@ class AdhesionSettings:
     max_area: float = 150.0
     max_strain: float = 0.05
     n_shifts: int = 3
-    gaps: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+    gaps: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0)
     check_thickness: bool = True
     fmax: float = 0.01
     max_steps: int = 300
