@@ -5,7 +5,9 @@ import pytest
 from ase.build import bulk
 from ase.io.lammpsdata import write_lammps_data
 
+from lamplighter.lammps_interface.convert import convert
 from lamplighter.lammps_interface.runner import run_lammps
+from lamplighter.resources import base_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.mpi]
 
@@ -60,3 +62,19 @@ def test_two_ranks_follow_one(runs):
     assert len(one["Step"]) == 201
     for name in ("PotEng", "KinEng"):
         np.testing.assert_allclose(two[name], one[name], rtol=0, atol=1e-7)
+
+
+def test_energy_does_not_drift_with_tables_in_float32(tmp_path):
+    """3 ps of 64 atoms with cubic tables."""
+    atoms = bulk("MgO", "rocksalt", a=4.25, cubic=True) * 2
+    file = convert(base_model(), "pbe", ["Mg", "O"], tmp_path / "m.pt", "float32")
+    write_lammps_data(tmp_path / "a.data", atoms, specorder=["Mg", "O"])
+    (tmp_path / "in.lammps").write_text(
+        SCRIPT.format(file=file, step=0.001, early=100, every=10, late=2900)
+    )
+    run = run_lammps(tmp_path / "in.lammps", timeout_s=3600)
+    assert "compiled" in run.output
+    table = run.thermo[1]
+    slope = np.polyfit(table["Time"], table["TotEng"], 1)[0] / 64
+    assert abs(slope) < 1e-5  # eV/atom/ps
+    assert table["Temp"].mean() > 100
