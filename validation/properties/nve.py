@@ -255,12 +255,21 @@ def _checks(
             settings.max_temperature_ratio,
             "highest temperature as a multiple of the one wanted: the run heats up",
         ),
+        Check(
+            name="drift",
+            ok=bool(abs(fine.drift) - 2 * fine.error <= settings.max_drift),
+            value=abs(fine.drift),
+            limit=settings.max_drift,
+            text="at the shortest step, meV/atom/ps, beyond two error bars: energy and "
+            "forces do not belong together, the energy is not smooth, or the step is "
+            "too long",
+            hard=False,
+        ),
         at_most(
-            "drift",
-            abs(fine.drift),
+            "resolution of the drift",
+            fine.error,
             settings.max_drift,
-            "at the shortest step, meV/atom/ps: energy and forces do not belong "
-            "together, or the energy is not smooth, or the step is still too long",
+            "error bar, meV/atom/ps: run longer to tell",
             hard=False,
         ),
         Check(
