@@ -59,7 +59,8 @@ class Wrong(SmoothPairs):
     def compute(self, atoms, want=()):
         found = super().compute(atoms, want)
         if self.kind == "offset":
-            return dataclasses.replace(found, forces=found.forces + [0.0, 0.0, 0.02])
+            push = np.array([0.0, 0.0, 0.02])
+            return dataclasses.replace(found, forces=found.forces + push)
         if self.kind == "failure" and self.calls > 20:
             raise EngineError(self.kind)
         if self.kind == "hot":
