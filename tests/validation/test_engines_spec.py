@@ -255,7 +255,7 @@ def test_a_folder_that_hides_a_package_is_refused(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "wheel", raising=False)
     monkeypatch.setattr(
-        "lamplighter.validation.engines.factory.metadata.packages_distributions",
+        "lamplighter.validation.engines.factory._installed",
         lambda: {"wheel": ["wheel"]},
     )
     with pytest.raises(ConfigError, match="hidden by a folder"):

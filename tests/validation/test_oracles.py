@@ -42,11 +42,7 @@ def oracle(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(name, marks=pytest.mark.mpi if "ranks" in name else ())
-        for name in ENGINES
-    ],
+    "kind", [*ENGINES, pytest.param("2 ranks", marks=pytest.mark.mpi)]
 )
 def test_lammps_is_ase(oracle, kind):
     potential, structures, reference = oracle

@@ -8,6 +8,7 @@ class method of one, or a function whose annotation says that it returns one.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -158,7 +159,7 @@ def calculator_factory(text: str) -> Callable[..., Any]:
 def _check_installed(module: str) -> None:
     """Refuse modules that no installed distribution brought, such as a script."""
     package = module.partition(".")[0]
-    if package not in metadata.packages_distributions() and _version(package) == "":
+    if package not in _installed() and _version(package) == "":
         raise OptionalDependencyError(
             explain(
                 f"package {package!r} is not installed",
@@ -231,8 +232,14 @@ def _digest(files: list[Path]) -> str:
     return sha256_bytes(joined.encode()) if files else ""
 
 
+@functools.cache
+def _installed() -> Mapping[str, list[str]]:
+    """Return top-level module -> distributions; a second to find out, so once."""
+    return metadata.packages_distributions()
+
+
 def _version(package: str) -> str:
-    names = metadata.packages_distributions().get(package, [package])
+    names = _installed().get(package, [package])
     try:
         return metadata.version(names[0])
     except metadata.PackageNotFoundError:
