@@ -22,7 +22,14 @@ from labelled_frames import read_frames
 from make_reference_structures import ice
 from reference_families import FAMILIES, Frames, members, of_kind
 from reference_fit import NoReferenceError, Surface, fit_surface, relaxed_curvature
-from reference_modes import MASS, brucite_stretch, frequencies, mesh_change, metal_modes
+from reference_modes import (
+    MASS,
+    brucite_stretch,
+    frequencies,
+    mesh_change,
+    metal_optical,
+    metal_shears,
+)
 
 log = logging.getLogger(__name__)
 
@@ -154,9 +161,11 @@ def magnesium_references(frames: Frames) -> dict[str, Found]:
     fit = fitted(frames, "reference_mg", hexagonal_values)
     found = _crystal(fit, 2)
     found |= _stiffness(fit)
-    if not of_kind(frames, "reference_mg_shear"):
+    if of_kind(frames, "reference_mg_gamma"):
+        found["frequency_Gamma_TO"] = Found(value=metal_optical(frames), unit="THz")
+    if len(of_kind(frames, "reference_mg_shear")) < 2:
         return found
-    modes = metal_modes(frames)
+    modes = metal_shears(frames)
     total, error = fit["C11+C12"]
     numbers = {
         "C11": total / 2 + modes.c66,
@@ -168,7 +177,6 @@ def magnesium_references(frames: Frames) -> dict[str, Found]:
         n: Found(value=v, error=error / 2, unit="GPa") for n, v in numbers.items()
     }
     found["C44"] = Found(value=modes.c44, unit="GPa")
-    found["frequency_Gamma_TO"] = Found(value=modes.optical, unit="THz")
     return found
 
 

@@ -42,41 +42,59 @@ def brucite_stretch(frames: Frames) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetalModes:
-    """What the cells of magnesium with broken symmetry say.
+class MetalShears:
+    """What the sheared cells of magnesium say.
 
     Attributes:
-        optical: Doubly degenerate optical mode at Gamma, THz.
         c44: GPa; no ion is free to relax.
         c66_clamped: GPa.
         c66: GPa, ions relaxed.
     """
 
-    optical: float
     c44: float
     c66_clamped: float
     c66: float
 
 
-def metal_modes(frames: Frames) -> MetalModes:
-    """Shears and the optical mode of magnesium.
+def metal_spring(frames: Frames) -> float:
+    """What pulls the second atom of magnesium back along x, eV/Å^2.
+
+    Raises:
+        NoReferenceError: The frame is missing.
+    """
+    moved = of_kind(frames, "reference_mg_gamma")
+    if len(moved) != 1:
+        message = "magnesium lacks its displaced cell"
+        raise NoReferenceError(message)
+    return float(-moved[0].arrays["REF_forces"][1, 0] / SHIFT_METAL)
+
+
+def metal_optical(frames: Frames) -> float:
+    """The doubly degenerate optical mode of magnesium at Gamma, THz.
+
+    Raises:
+        NoReferenceError: The frame is missing.
+    """
+    # Two equal masses against each other: the reduced mass is half of one.
+    spring = np.array([[2 * metal_spring(frames)]])
+    return frequencies(spring, np.array([[MASS["Mg"]]]))[0]
+
+
+def metal_shears(frames: Frames) -> MetalShears:
+    """Shears of magnesium.
 
     Raises:
         NoReferenceError: A frame is missing.
     """
     shears = of_kind(frames, "reference_mg_shear")
-    moved = of_kind(frames, "reference_mg_gamma")
-    if len(shears) != 2 or len(moved) != 1:
-        message = "magnesium lacks its sheared or its displaced cells"
+    if len(shears) != 2:
+        message = f"{len(shears)} sheared cells of magnesium, wanted 2"
         raise NoReferenceError(message)
-    spring = -moved[0].arrays["REF_forces"][1, 0] / SHIFT_METAL
     out, inside = shears if abs(shears[0].cell[0, 1]) < 1e-9 else shears[::-1]
     stress = stress_matrix(inside.info["REF_stress"])[0, 1]
     pull = inside.arrays["REF_forces"][1, 0] / SHEAR
-    softer = pull**2 / (spring * inside.get_volume())
-    return MetalModes(
-        # Two equal masses against each other: the reduced mass is half of one.
-        optical=frequencies(np.array([[2 * spring]]), np.array([[MASS["Mg"]]]))[0],
+    softer = pull**2 / (metal_spring(frames) * inside.get_volume())
+    return MetalShears(
         c44=stress_matrix(out.info["REF_stress"])[1, 2] / SHEAR / GPa,
         c66_clamped=stress / SHEAR / GPa,
         c66=(stress / SHEAR - softer) / GPa,
