@@ -290,10 +290,12 @@ def suite(tmp_path):
 
 
 @pytest.mark.mpi
-def test_the_command_shows_the_tables(suite, capsys):
-    assert command(["validate", "parity", str(suite())]) == 0
+def test_the_command_shows_the_tables(suite, capsys, tmp_path):
+    structure = tmp_path / "one.xyz"
+    rattled().write(structure, format="extxyz")
+    assert command(["validate", "parity", str(suite()), str(structure)]) == 0
     out = capsys.readouterr().out
-    for text in ("Cu: lammps-lib against ase", "triclinic, rotated", "ΔE", "limit"):
+    for text in ("structures: lammps-lib against ase", "one.xyz#0", "ΔE", "limit"):
         assert text in out
     assert "6. 2 ranks" in out
     assert "8. through a restart" in out
