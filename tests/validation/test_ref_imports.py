@@ -64,6 +64,7 @@ def values(records):
     return {record.quantity: record.value for record in records}
 
 
+@pytest.mark.slow
 def test_phonopy_gives_what_the_built_in_records_hold():
     path = FORCE_SETS / "NaCl" / "phonopy_disp.yaml"
     found = from_phonopy(path, Origin(functional="PBE", code="VASP"))
@@ -71,7 +72,8 @@ def test_phonopy_gives_what_the_built_in_records_hold():
     known = {
         r.quantity: r.value
         for r in load_references("NaCl")
-        if "example/NaCl" in r.source.text and r.quantity != "lattice_constant"
+        if "example/NaCl" in r.source.text
+        and r.quantity not in {"lattice_constant", "frequency_difference_mean"}
     }
     assert len(known) > 15
     for quantity, value in known.items():

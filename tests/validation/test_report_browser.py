@@ -14,7 +14,10 @@ from lamplighter.validation.report import render
 from lamplighter.validation.report.document import finite
 
 PROGRAM = chromium()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium in this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium on this machine"),
+]
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
