@@ -14,8 +14,8 @@ import pytest
 # Two threads of many small tensors are slower than one, here and in the programs that
 # tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Tests that compare to 1e-12 are about the reference; those of the compiled potential and
-# of the default ask for it (tests/model/compiled).
+# Tests that compare to 1e-12 are about the reference; those of the compiled potential
+# and of the default ask for it (tests/model/compiled).
 os.environ["LAMPLIGHTER_BACKEND"] = "reference"
 # Plots are written to files, never shown.
 os.environ["MPLBACKEND"] = "agg"

@@ -279,7 +279,9 @@ def _ase(spec: EngineSpec, card: ModelCard, elements: Sequence[str]) -> AseEngin
     from lamplighter.model import Calculator, load_potential, select  # noqa: PLC0415
 
     potential = select(load_potential(card.file, card.dtype), card.head, elements)
-    calculator = Calculator(potential, head=card.head, dtype=card.dtype)
+    calculator = Calculator(
+        potential, head=card.head, dtype=card.dtype, backend=spec.backend
+    )
     reference = calculator.backend == "reference"
     info = EngineInfo(
         kind="ase",

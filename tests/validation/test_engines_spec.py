@@ -16,6 +16,7 @@ from lamplighter.errors import (
     EngineError,
     OptionalDependencyError,
 )
+from lamplighter.resources import base_model
 from lamplighter.validation.engines import (
     CachedEngine,
     EngineSpec,
@@ -27,7 +28,8 @@ from lamplighter.validation.engines import (
 )
 from lamplighter.validation.engines.factory import calculator_factory
 from lamplighter.validation.engines.user_style import style_of
-from lamplighter.validation.open_engines import open_engine
+from lamplighter.validation.open_engines import open_engine, read_card
+from lamplighter.validation.suite import ModelSpec
 
 SW = {"pair_style": "sw", "pair_coeff": ["* * Si.sw Si"]}
 TERSOFF = "ase.calculators.tersoff:Tersoff.from_lammps"
@@ -297,3 +299,30 @@ def test_any_error_of_a_calculator_is_an_error_of_the_engine():
 def test_the_folder_of_a_suite_is_no_part_of_its_engines(tmp_path):
     one = engine_spec("ase", tmp_path)
     assert one == dataclasses.replace(one, folder=Path("elsewhere"))
+
+
+def test_ase_evaluates_the_reference_unless_told_otherwise(tmp_path, monkeypatch):
+    """What LAMMPS compiles would else be compared with itself."""
+    monkeypatch.delenv("LAMPLIGHTER_BACKEND", raising=False)
+    card = read_card(ModelSpec(file=base_model(), head="pbe"))
+    crystal = bulk("MgO", "rocksalt", a=4.2)
+    results = {}
+    for backend in ("", "reference", "compiled", "auto"):
+        keys = {"backend": backend} if backend else {}
+        one = spec(kind="ase", **keys)
+        with open_engine(one, card, ["Mg", "O"], tmp_path) as engine:
+            results[backend] = engine.compute(crystal)
+            said = engine.info.extra["backend"]
+        assert said == {"": "reference", "auto": "compiled"}.get(backend, backend)
+    assert results[""].energy == results["reference"].energy
+    assert results["compiled"].energy == results["auto"].energy
+    assert results["compiled"].energy != results["reference"].energy
+    assert results["compiled"].energy == pytest.approx(
+        results["reference"].energy, abs=1e-6
+    )
+    with pytest.raises(ConfigError, match=r"engines: backend.*fast"):
+        spec(kind="ase", backend="fast")
+    with pytest.raises(ConfigError, match="'backend' has no meaning for kind: lammps"):
+        spec(kind="lammps", backend="compiled")
+    with pytest.raises(ConfigError, match="'backend' is one of the model of the suite"):
+        spec(kind="ase", calculator=TERSOFF, backend="compiled")

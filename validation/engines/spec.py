@@ -22,7 +22,7 @@ AtomStyle = Literal["atomic", "charge", "full"]
 KINDS: Final = get_args(EngineKind)
 
 # Which keys have a meaning for which kind; what is not named here has for all.
-_ASE_ONLY: Final = frozenset({"calculator", "arguments"})
+_ASE_ONLY: Final = frozenset({"calculator", "arguments", "backend"})
 _LAMMPS_ONLY: Final = frozenset(
     {
         "artifact",
@@ -85,6 +85,10 @@ class EngineSpec:
         units: ``metal`` or ``real``, of the lines above.
         atom_style: ``atomic``, or ``charge`` and ``full`` for structures with initial
             charges.
+        backend: of ``ase`` with the model of the suite: ``reference``, so that LAMMPS,
+            which evaluates the compiled potential, is compared with something else;
+            ``compiled``, which is many times as fast; or ``auto``, the faster one that
+            this model has.
         dtype: precision of the evaluation, ``float64`` or ``float32``; sets what
             parity tolerates.
         cutoff: range of the interaction in Å, for properties that need it; 0 unknown.
@@ -108,6 +112,7 @@ class EngineSpec:
     elements: tuple[str, ...] = ()
     units: Units = "metal"
     atom_style: AtomStyle = "atomic"
+    backend: str = "reference"
     dtype: str = "float64"
     cutoff: float = 0.0
     level_of_theory: str = ""
@@ -124,6 +129,7 @@ class EngineSpec:
         _choice("engines: units", self.units, get_args(Units))
         _choice("engines: atom_style", self.atom_style, get_args(AtomStyle))
         _choice("engines: dtype", self.dtype, ("float64", "float32"))
+        _choice("engines: backend", self.backend, ("reference", "compiled", "auto"))
         if self.ranks < 1:
             raise ConfigError(explain("ranks", got=self.ranks, wanted="at least 1"))
         if not self.timeout_s > 0.0:
@@ -146,6 +152,8 @@ class EngineSpec:
         if not useless and not self.foreign:
             useless = given & _FOREIGN_ONLY
             why = "describes a pair style or calculator, and none is named"
+        if not useless and self.calculator:
+            useless, why = given & {"backend"}, "is one of the model of the suite"
         if not useless and self.artifact is not None and self.pair_style:
             useless, why = {"artifact"}, "is another pair style than pair_style names"
         if not useless and self.command and self.kind == "lammps-lib":
