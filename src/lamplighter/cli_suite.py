@@ -26,6 +26,7 @@ def run(
     retry_failed: bool = False,
     time_limit: float | None = None,
     dask: str = "",
+    junit: Path | None = None,
     as_json: Json = False,
 ) -> int:
     """Every property of a suite, compared with references, as a report.
@@ -46,6 +47,7 @@ def run(
         retry_failed: Compute again what crashed, took too long or is invalid.
         time_limit: Seconds that one task may take; the suite's own when left out.
         dask: Run on a Dask cluster: tcp://host:8786, or local for one on this machine.
+        junit: Also write the verdicts as JUnit XML.
         as_json: Write the report's document as JSON instead of tables.
     """
     from lamplighter import suite_commands
@@ -61,6 +63,7 @@ def run(
             retry_failed=retry_failed,
             time_limit=time_limit,
             dask=dask,
+            junit=junit,
         ),
         as_json=as_json,
     )

@@ -36,6 +36,7 @@ class RunRequest:
     retry_failed: bool = False
     time_limit: float | None = None
     dask: str = ""
+    junit: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def run(suite: Path, output: Path, request: RunRequest, *, as_json: bool) -> int
             executor = stack.enter_context(dask_executor(request.dask, request.jobs))
             options = replace(options, executor=executor)
         result = run_suite(config, output, options)
-    return _report(result, output, as_json=as_json)
+    return _report(result, output, as_json=as_json, junit=request.junit)
 
 
 def merge(folders: Sequence[Path], output: Path, *, as_json: bool) -> int:
@@ -84,7 +85,9 @@ def merge(folders: Sequence[Path], output: Path, *, as_json: bool) -> int:
     return CHECK_FAILED if loaded.missing else code
 
 
-def _report(result: SuiteResult, output: Path, *, as_json: bool) -> int:
+def _report(
+    result: SuiteResult, output: Path, *, as_json: bool, junit: Path | None = None
+) -> int:
     from lamplighter.validation.report.collect import suite_document
     from lamplighter.validation.report.document import finite
     from lamplighter.validation.report.html import write_report
@@ -92,6 +95,10 @@ def _report(result: SuiteResult, output: Path, *, as_json: bool) -> int:
 
     document = suite_document(result, folder=output)
     page, _ = write_report(document, output)
+    if junit is not None:
+        from lamplighter.validation.report.junit import write_junit
+
+        write_junit(document, junit, strict=result.config.strict)
     if as_json:
         info(_json(finite(document)))
         return result.exit_code

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from ase.build import bulk
@@ -77,13 +78,15 @@ def test_an_installed_plug_in_is_listed_and_run(packages: Path, tmp_path: Path) 
     assert mine[0]["package"] == "lamplighter-cold-curve 1.0"
     assert mine[0]["description"].startswith("stiffness against")
     shutil.copy(EXAMPLE / "suite.yaml", tmp_path)
-    lamplighter(
-        ["validate", "run", "suite.yaml", "-o", "run", "-j", "1"], tmp_path, packages
-    )
+    words = ["validate", "run", "suite.yaml", "-o", "run", "-j", "1"]
+    lamplighter([*words, "--junit", "junit.xml"], tmp_path, packages)
     results = [json.loads(p.read_text()) for p in (tmp_path / "run/results").iterdir()]
     curves = [r for r in results if r["property"] == "cold_curve"]
     assert sorted(r["material"] for r in curves) == ["Al", "Cu"]
     assert all(r["values"]["compression_energy"]["value"] > 0 for r in curves)
+    suites = ET.parse(tmp_path / "junit.xml").getroot()
+    named = [case.get("name", "") for case in suites.iter("testcase")]
+    assert sum("cold_curve" in name for name in named) >= 2, named
 
 
 @pytest.mark.slow
