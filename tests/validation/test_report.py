@@ -30,6 +30,7 @@ from lamplighter.validation.report.html import (
     overview,
 )
 from lamplighter.validation.report.style import to_svg
+from lamplighter.validation.report.terminal import verdict_lines
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -341,3 +342,15 @@ def test_svg_is_the_same_twice() -> None:
     first = to_svg(plots.stress_strain(data), "k", "text")
     assert first == to_svg(plots.stress_strain(data), "k", "text")
     assert 'aria-label="text"' in first
+
+
+def test_lines_in_the_terminal_name_the_material_where_there_are_several() -> None:
+    document = SAMPLE.document()
+    label = document["properties"][0]["rows"][0]["label"]
+    assert f"  {label} " in "\n".join(verdict_lines(document))
+    materials = {table["material"] for table in document["properties"]}
+    assert len(materials) == 1
+    document["properties"][-1]["material"] = "brucite"
+    lines = "\n".join(verdict_lines(document))
+    assert f"  {materials.pop()}: {label} " in lines
+    assert "  brucite: " in lines

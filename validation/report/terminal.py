@@ -77,12 +77,14 @@ def _physics(document: Document) -> tuple[list[str], list[list[str]]]:
     columns = ["quantity", "reference", label, "Δ"]
     columns += [*(["vs ASE"] if both else []), "allowed", "verdict"]
     rows = []
+    materials = {table["material"] for table in document["properties"]}
     for table in document["properties"]:
+        of = f"{table['material']}: " if len(materials) > 1 else ""
         for row in table["rows"]:
             if row["reference"] is None:
                 continue
             cells = [
-                f"{row['label']} {row['unit']}",
+                f"{of}{row['label']} {row['unit']}",
                 format_number(row["reference"], row["unit"]),
                 format_number(row["engines"].get(names[-1]), row["unit"]),
                 _percent(row),
