@@ -11,7 +11,7 @@ from lamplighter.console import info
 from lamplighter.files import sha256_file
 from lamplighter.model import Potential, load_potential
 from lamplighter.train.config import HeadData
-from lamplighter.train.data.streaming import JoinedFrames, parts_of
+from lamplighter.train.data.streaming import JoinedFrames
 from lamplighter.train.errors_table import ErrorRow
 from lamplighter.train.evaluation import by_head, residuals, table_of
 from lamplighter.train.finetune_config import FinetuneConfig
@@ -19,7 +19,7 @@ from lamplighter.train.finetune_heads import (
     announce_guard,
     check_elements,
     check_heads_of_base,
-    items_of,
+    judged_items,
     new_head,
     start_readouts,
     training_items,
@@ -191,15 +191,13 @@ def _job(config: FinetuneConfig, start: _Start, base_sha256: str) -> Job:
     data, potential = start.data, start.potential
     counts = {h.head.name: len(h.train) for h in data.heads}
     quotas = replay_quotas(config, counts, config.sampling)
-    drawn = [h.train for h in data.heads if h.head.name in quotas]
-    train = training_items(
-        config, JoinedFrames([p for own in drawn for p in parts_of(own)]), potential
-    )
+    drawn = JoinedFrames([h.train for h in data.heads if h.head.name in quotas])
+    train = training_items(config, drawn, potential)
     return Job(
         potential=potential,
         train=train,
         costs=train.costs(),
-        validation=items_of(config, data.frames("validation"), potential),
+        validation=judged_items(config, data.frames("validation"), potential),
         quotas=quotas,
         loss=config.loss,
         sampling=config.sampling,

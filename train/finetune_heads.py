@@ -6,9 +6,8 @@ from collections.abc import Collection, Sequence
 
 from lamplighter.console import complain, info
 from lamplighter.errors import ConfigError, explain
-from lamplighter.model import Potential, torch_dtype
+from lamplighter.model import Potential
 from lamplighter.train.data.cache import CachedFrames
-from lamplighter.train.data.dataset import ItemMaker
 from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.streaming import (
     StreamedItems,
@@ -24,7 +23,7 @@ from lamplighter.train.new_heads import fit_new_head
 from lamplighter.train.prepare import PreparedData
 from lamplighter.train.readout_start import fit_first_readout
 from lamplighter.train.results import USES
-from lamplighter.train.training import FIT_FRAMES
+from lamplighter.train.training import FIT_FRAMES, items_of
 
 READOUT_FRAMES = 2000
 """Most frames whose energies a new readout meets: their kernel is a square."""
@@ -154,18 +153,12 @@ def training_items(
     """Return the frames to learn from as graphs with their weights."""
     if not config.loss.use_isolated_atoms:
         frames = without_isolated_atoms(frames)
-    return items_of(config, frames, potential)
+    return judged_items(config, frames, potential)
 
 
-def items_of(
+def judged_items(
     config: FinetuneConfig, frames: Sequence[Frame], potential: Potential
 ) -> StreamedItems:
     """Return frames as graphs with the weights of their heads; caches stay on disk."""
-    maker = ItemMaker(
-        config=potential.config,
-        heads={head.name: head for head in (*config.heads, *config.replay_heads)},
-        loss=config.loss,
-        dtype=torch_dtype(config.run.compute_dtype),
-        device=config.run.device,
-    )
-    return StreamedItems(frames, maker)
+    heads = (*config.heads, *config.replay_heads)
+    return items_of(frames, potential.config, heads, config.loss, config.run)

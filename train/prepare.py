@@ -25,7 +25,7 @@ from lamplighter.train.data.limits import ReaderLimits
 from lamplighter.train.data.reader import read_frames
 from lamplighter.train.data.sources import expand_files, is_cache
 from lamplighter.train.data.split import Split, split_frames
-from lamplighter.train.data.streaming import JoinedFrames, parts_of, sampled
+from lamplighter.train.data.streaming import JoinedFrames, sampled
 from lamplighter.train.finetune_config import NewHead
 
 
@@ -60,7 +60,7 @@ class PreparedData:
 
     def frames(self, use: str) -> Sequence[Frame]:
         """Return the frames of all heads for "train", "validation" or "test"."""
-        return JoinedFrames([p for h in self.heads for p in parts_of(getattr(h, use))])
+        return JoinedFrames([getattr(head, use) for head in self.heads])
 
     def judged(self, use: str) -> list[Frame]:
         """Return the frames of all heads for a use, of each cache a part."""

@@ -12,7 +12,7 @@ from lamplighter.files import atomic_path, sha256_file
 from lamplighter.model import Potential
 from lamplighter.train.config import HeadData
 from lamplighter.train.data.labels import LabelSettings
-from lamplighter.train.data.streaming import JoinedFrames, parts_of
+from lamplighter.train.data.streaming import JoinedFrames
 from lamplighter.train.finetune_config import FinetuneConfig
 from lamplighter.train.prepare import PreparedData, resolve
 from lamplighter.train.pseudolabels import label_structures
@@ -98,8 +98,7 @@ def choose_replay(
     if config.replay_fraction == 0:
         return data, []
     fresh = {h.name for h in config.heads}
-    own = [h.train for h in data.heads if h.head.name in fresh]
-    new = JoinedFrames([part for frames in own for part in parts_of(frames)])
+    new = JoinedFrames([h.train for h in data.heads if h.head.name in fresh])
     heads, reports = [], []
     for head in data.heads:
         if head.head.name in fresh:

@@ -15,8 +15,15 @@ from ase.data import atomic_numbers
 from lamplighter.console import info, table
 from lamplighter.memory import reuse_freed_memory
 from lamplighter.model import Potential, PotentialConfig, torch_dtype
-from lamplighter.train.config import ModelSettings, RunSettings, TrainConfig
+from lamplighter.train.config import (
+    HeadData,
+    LossSettings,
+    ModelSettings,
+    RunSettings,
+    TrainConfig,
+)
 from lamplighter.train.data.dataset import Item, ItemMaker, make_items
+from lamplighter.train.data.frame import Frame
 from lamplighter.train.data.streaming import (
     StreamedItems,
     elements_of,
@@ -140,21 +147,32 @@ def fingerprint(config: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def items_of(
+    frames: Sequence[Frame],
+    shape: PotentialConfig,
+    heads: Sequence[HeadData],
+    loss: LossSettings,
+    run: RunSettings,
+) -> StreamedItems:
+    """Return frames as graphs with the weights of their heads; caches stay on disk."""
+    maker = ItemMaker(
+        config=shape,
+        heads={head.name: head for head in heads},
+        loss=loss,
+        dtype=torch_dtype(run.compute_dtype),
+        device=run.device,
+    )
+    return StreamedItems(frames, maker)
+
+
 def _train_items(
     data: PreparedData, config: TrainConfig, shape: PotentialConfig
 ) -> StreamedItems:
-    """Return the training frames as graphs with their weights."""
+    """Return the frames to learn from as graphs with their weights."""
     frames = data.frames("train")
     if not config.loss.use_isolated_atoms:
         frames = without_isolated_atoms(frames)
-    maker = ItemMaker(
-        config=shape,
-        heads={head.name: head for head in config.heads},
-        loss=config.loss,
-        dtype=torch_dtype(config.run.compute_dtype),
-        device=config.run.device,
-    )
-    return StreamedItems(frames, maker)
+    return items_of(frames, shape, config.heads, config.loss, config.run)
 
 
 def _validation_items(

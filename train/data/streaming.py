@@ -24,8 +24,9 @@ class JoinedFrames(Sequence[Frame]):
     """Several sequences of frames as one."""
 
     def __init__(self, parts: Sequence[Sequence[Frame]]) -> None:
-        """Join `parts` in their order."""
-        self.parts = [part for part in parts if len(part)]
+        """Join `parts` in their order; those of a joined part are taken apart."""
+        flat = [one for part in parts for one in parts_of(part)]
+        self.parts = [part for part in flat if len(part)]
         self._ends = np.cumsum([len(part) for part in self.parts])
 
     def __len__(self) -> int:
