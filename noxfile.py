@@ -109,8 +109,9 @@ def peers(session: nox.Session) -> None:
     python = folder / "bin" / "python"
     if not python.exists():
         session.run("python", "-m", "venv", str(folder))
-    install = [str(python), "-m", "pip", "install", "--quiet"]
-    session.run(*install, "torch", external=True)
+    # The torch of the constraints alone: matcalc has versions of its own of the rest.
+    torch = [x for x in CONSTRAINTS.read_text().splitlines() if x.startswith("torch==")]
+    install = [str(python), "-m", "pip", "install", "--quiet", *torch]
     session.run(*install, "matcalc==0.7.0", external=True)
     script = str(ROOT / "benchmarks" / "crystals" / "run.py")
     session.run("python", script, "--matcalc-python", str(python), *session.posargs)
