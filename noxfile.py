@@ -77,7 +77,7 @@ def oracle(session: nox.Session) -> None:
     """Models and ML-IAP files against mace-torch; arguments go to make_models.py."""
     _install_package(session)
     _install(session, "--group", "test")
-    folder = Path(session.create_tmp())
+    folder = Path(session.create_tmp()).resolve()
     python = _mace_torch(session, folder / "mace-torch")
     models, tests = folder / "models", ROOT / "tests" / "oracle"
     shutil.rmtree(models, ignore_errors=True)
@@ -105,7 +105,7 @@ def oracle(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """Elastic constants and phonons beside matcalc, in an environment of its own."""
     _install_package(session)
-    folder = Path(session.create_tmp()) / "matcalc"
+    folder = Path(session.create_tmp()).resolve() / "matcalc"
     python = folder / "bin" / "python"
     if not python.exists():
         session.run("python", "-m", "venv", str(folder))
@@ -123,7 +123,7 @@ def sanitize(session: nox.Session) -> None:
     _install_package(session)
     _install(session, "--group", "test")
     native = str(ROOT / "model" / "compiled" / "native")
-    folder = str(Path(session.create_tmp()) / "build")
+    folder = str(Path(session.create_tmp()).resolve() / "build")
     kind = "-DLAMPLIGHTER_SANITIZE=address,undefined"
     session.run("cmake", "-S", native, "-B", folder, kind)
     session.run("cmake", "--build", folder)
@@ -166,7 +166,7 @@ def build(session: nox.Session) -> None:
 @nox.session(python=False)
 def fresh(session: nox.Session) -> None:
     """A clone in an empty folder, and the README's two commands in it."""
-    folder = Path(session.create_tmp()) / "clone"
+    folder = Path(session.create_tmp()).resolve() / "clone"
     shutil.rmtree(folder, ignore_errors=True)
     session.run("git", "clone", "--quiet", str(ROOT), str(folder), external=True)
     session.chdir(folder)
