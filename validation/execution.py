@@ -27,8 +27,8 @@ from lamplighter.validation.properties.base import Check, PropertyResult, Quanti
 from lamplighter.validation.registry import find
 from lamplighter.validation.relax import Relaxed, relax_crystal, relax_ions
 from lamplighter.validation.run_folder import CACHE
-from lamplighter.validation.suite import EngineSpec, SuiteConfig
-from lamplighter.validation.tasks import MODEL, PARITY, START_POINT, Task
+from lamplighter.validation.suite import MODEL, EngineSpec, SuiteConfig
+from lamplighter.validation.tasks import PARITY, START_POINT, Task
 
 CALCULATION = "calculation"
 """Name of the check that carries the error of a task that gave no result."""

@@ -26,8 +26,8 @@ from lamplighter.validation.properties.base import PropertyResult
 from lamplighter.validation.run_folder import RESULTS
 from lamplighter.validation.schedule import Lane
 from lamplighter.validation.store import Store
-from lamplighter.validation.suite import SuiteConfig
-from lamplighter.validation.tasks import MODEL, PARITY, Shard, Task, kind_of
+from lamplighter.validation.suite import MODEL, SuiteConfig
+from lamplighter.validation.tasks import PARITY, Shard, Task, kind_of
 from lamplighter.validation.worker_pool import WorkerPool, run_limited
 
 

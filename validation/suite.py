@@ -14,8 +14,22 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.validation import registry
 from lamplighter.validation.engines.spec import EngineSpec, engine_spec
 from lamplighter.validation.registry import default_settings, settings_class
+from lamplighter.validation.suite_checks import (
+    check_apart,
+    check_elements,
+    check_name,
+    check_time_limit,
+)
 from lamplighter.validation.thresholds import Threshold, thresholds_of_suite
-from lamplighter.validation.yaml_values import build, converted, known, listing, mapping
+from lamplighter.validation.yaml_text import read_yaml
+from lamplighter.validation.yaml_values import (
+    build,
+    converted,
+    known,
+    listing,
+    mapping,
+    refuse,
+)
 
 __all__ = [
     "PROPERTIES",
@@ -29,6 +43,9 @@ __all__ = [
     "settings_from",
     "suite_from_mapping",
 ]
+
+MODEL: Final = "model"
+"""Stands in the place of a material for properties that need no structure."""
 
 PROPERTIES: Final = registry.DEFAULT
 """The properties of a suite that names none, in the order in which it runs them."""
@@ -79,7 +96,15 @@ class MaterialSpec:
     head: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse kinds that do not exist."""
+        """Refuse kinds that do not exist, and names that mean something else."""
+        check_name(self.name, "materials: name")
+        if self.name == MODEL:
+            raise ConfigError(
+                explain(
+                    f"no material can be called {MODEL!r}",
+                    wanted="another name: it stands for properties of the model alone",
+                )
+            )
         if self.kind is not None:
             known(self.kind, get_args(MaterialKind), f"material {self.name}: kind")
 
@@ -130,20 +155,17 @@ class SuiteConfig:
         """Refuse suites that cannot run.
 
         Raises:
-            ConfigError: no or repeated engines or materials, an unknown property or
-                geometry, parity with one engine, or an engine without a model.
+            ConfigError: no or repeated engines or materials, an unknown property,
+                geometry or element, parity with one engine, or an engine without a
+                model.
         """
-        for what, names in (
-            ("engines", [engine.name for engine in self.engines]),
-            ("materials", [material.name for material in self.materials]),
-        ):
-            empty = not names and not (what == "materials" and self.elements)
-            if empty or len(set(names)) < len(names):
-                raise ConfigError(
-                    explain(
-                        what, got=names or "none", wanted="one or more, named apart"
-                    )
-                )
+        check_apart("engines", [engine.name for engine in self.engines])
+        names = [material.name for material in self.materials]
+        check_apart("materials", names, may_be_none=bool(self.elements))
+        check_apart("references", self.references, may_be_none=True)
+        for name in [engine.name for engine in self.engines]:
+            check_name(name, "engines: name")
+        check_elements(self.elements)
         asked = self._asked()
         if not asked:
             names_known = ", ".join(registry.names())
@@ -193,10 +215,7 @@ class SuiteConfig:
                     fix="take head out of the material, or name a model",
                 )
             )
-        if not self.time_limit >= 0:
-            raise ConfigError(
-                explain("time_limit", got=self.time_limit, wanted="seconds, or 0")
-            )
+        check_time_limit(self.time_limit)
 
 
 def read_suite(path: str | Path) -> SuiteConfig:
@@ -209,7 +228,7 @@ def read_suite(path: str | Path) -> SuiteConfig:
         materials: [MgO, {name: NaCl, structure: nacl.cif}]
         properties: {parity: {}, bulk: {}, phonon: {displacement: 0.02}}
         geometry: shared
-        references: [builtin, my - references.yaml]
+        references: [builtin, mine.yaml]
         compare: level
         thresholds: [limits.yaml]
 
@@ -219,7 +238,7 @@ def read_suite(path: str | Path) -> SuiteConfig:
     """
     source = Path(path)
     try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        content = read_yaml(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
             explain(f"cannot read the suite {source}", got=error, wanted="a YAML file")
@@ -253,7 +272,7 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
         )
     if "references" in suite:
         given["references"] = tuple(
-            str(item) if item in {"builtin", "unverified"} else str(folder / str(item))
+            _reference(item, folder)
             for item in listing(suite["references"], "references")
         )
     if "thresholds" in suite:
@@ -263,6 +282,15 @@ def suite_from_mapping(content: object, folder: Path) -> SuiteConfig:
         if item.name in suite and item.name not in given and item.name != "model":
             given[item.name] = converted(suite[item.name], item.default, item.name)
     return SuiteConfig(**given)
+
+
+def _reference(item: object, folder: Path) -> str:
+    """Return ``builtin``, ``unverified`` or the path of a file of records."""
+    if not isinstance(item, str) or not item:
+        refuse("references", item, "builtin, unverified or the path of a file")
+    if item in {"builtin", "unverified"}:
+        return item
+    return str(folder / Path(item).expanduser())
 
 
 def settings_from(name: str, content: object) -> Any:

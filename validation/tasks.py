@@ -14,14 +14,16 @@ from ase import Atoms
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.registry import find
 from lamplighter.validation.relax import RelaxSettings
-from lamplighter.validation.suite import MaterialKind, MaterialSpec, SuiteConfig
+from lamplighter.validation.suite import (
+    MODEL,
+    MaterialKind,
+    MaterialSpec,
+    SuiteConfig,
+)
 
 START_POINT: Final = "start"
 """The task that relaxes a material for all its properties; no property itself."""
 PARITY: Final = "parity"
-MODEL: Final = "model"
-"""Material of the properties that need no structure."""
-
 START: Final = RelaxSettings(fmax=2e-5, max_stress=2e-4)
 """Further than any property asks for, so that every property finds it converged."""
 
@@ -144,7 +146,24 @@ def plan(config: SuiteConfig, structures: Mapping[str, Atoms]) -> list[Task]:
     ]
     tasks = [*first, *rest, *models]
     _check_all_apply(config, tasks)
+    _check_apart(tasks)
     return tasks
+
+
+def _check_apart(tasks: Sequence[Task]) -> None:
+    """Refuse names that give two tasks one label or one file."""
+    known: dict[str, Task] = {}
+    for task in tasks:
+        other = known.setdefault(task.slug, task)
+        if other is not task:
+            raise ConfigError(
+                explain(
+                    "two tasks would share one file",
+                    got=f"{other.label!r} and {task.label!r}, both {task.slug}",
+                    wanted="names that differ in more than blanks and signs",
+                    fix="rename a material or an engine",
+                )
+            )
 
 
 def _of_material(

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from lamplighter.errors import DataError, explain
+from lamplighter.validation.yaml_text import read_yaml
 
 Verdict = Literal["pass", "warn", "fail", "info"]
 Kind = Literal["relative", "absolute", "not_below"]
@@ -161,13 +162,17 @@ def load_thresholds(path: str | Path, *, origin: str = "") -> tuple[Threshold, .
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(explain(f"cannot read thresholds {path}", got=error)) from error
     if not isinstance(content, Mapping) or content.get("format") != _FORMAT:
         problem = f"{path.name} is no file of thresholds"
         raise DataError(explain(problem, wanted=f"a mapping with format: {_FORMAT}"))
-    return thresholds_from(content.get("thresholds", ()), origin or path.name)
+    items = content.get("thresholds", ())
+    if not isinstance(items, list | tuple):
+        problem = f"{path.name}: thresholds is no list"
+        raise DataError(explain(problem, got=repr(items), wanted="- {quantity: ...}"))
+    return thresholds_from(items, origin or path.name)
 
 
 def thresholds_from(items: Iterable[object], origin: str) -> tuple[Threshold, ...]:
@@ -193,7 +198,7 @@ def thresholds_of_suite(items: Iterable[object], folder: Path) -> tuple[Threshol
     found: list[Threshold] = []
     for item in items:
         if isinstance(item, str):
-            found += load_thresholds(folder / item)
+            found += load_thresholds(folder / Path(item).expanduser())
         else:
             found += thresholds_from([item], "the suite")
     return tuple(found)
@@ -211,6 +216,8 @@ def _threshold(item: object, where: str) -> Threshold:
         wrong = isinstance(value, bool) or not isinstance(value, int | float)
         if is_limit and wrong:
             raise DataError(explain(f"{where}: {key} is no number", got=repr(value)))
+        if not is_limit and not isinstance(value, str):
+            raise DataError(explain(f"{where}: {key} is no text", got=repr(value)))
     return Threshold(**given)
 
 

@@ -47,7 +47,9 @@ def build(
 def _field(kind: str, value: object, where: str, folder: Path) -> Any:
     """Return the value of a field whose annotation is `kind`."""
     if "Path" in kind:
-        return None if value is None else folder / Path(str(value)).expanduser()
+        if value is None:
+            return None
+        return folder / Path(_text(value, where)).expanduser()
     if kind.startswith("Mapping"):
         return dict(mapping(value, where))
     if kind.startswith("tuple"):
@@ -70,7 +72,9 @@ def converted(value: object, default: object, where: str) -> Any:
     """
     if isinstance(value, Mapping):
         refuse(where, value, "a number, text or a list")
-    if default is None or value is None:
+    if value is None and default is not None:
+        refuse(where, value, f"something like {default!r}; or leave the key out")
+    if default is None:
         return tuple(value) if isinstance(value, list) else value
     if isinstance(default, bool):
         return value if isinstance(value, bool) else refuse(where, value, "true, false")
@@ -91,7 +95,7 @@ def _float(value: object, where: str) -> float:
         refuse(where, value, "a number")
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         refuse(where, value, "a number")
 
 

@@ -259,15 +259,19 @@ def _material(structure: Path) -> MaterialSpec:
 
 def _settings(words: Sequence[str]) -> dict[str, Any]:
     """Return settings of words like ``points=15``."""
-    found = {}
+    from lamplighter.validation.yaml_text import read_yaml
+
+    found: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
             raise ConfigError(
                 explain("--set", got=repr(word), wanted="NAME=VALUE, as points=15")
             )
+        if key.strip() in found:
+            raise ConfigError(explain("--set", got=f"{key.strip()} twice"))
         try:
-            found[key.strip()] = yaml.safe_load(value)
+            found[key.strip()] = read_yaml(value)
         except yaml.YAMLError as error:
             raise ConfigError(explain(f"--set {key}", got=error)) from error
     return found

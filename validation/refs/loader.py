@@ -18,6 +18,7 @@ import yaml
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.validation.refs.levels import Level
 from lamplighter.validation.refs.quantities import check_record, check_spread
+from lamplighter.validation.yaml_text import read_yaml
 
 FORMAT: Final = 1
 RECORDS_FOLDER: Final = Path(__file__).parent / "records"
@@ -25,9 +26,6 @@ RECORDS_FOLDER: Final = Path(__file__).parent / "records"
 Obtained = Literal["computed", "quoted", "transcribed"]
 Unverified = Literal["refuse", "skip", "use"]
 Role = Literal["primary", "secondary"]
-
-# The parser in C is ten times as fast; PyYAML without it has only the other one.
-_SafeLoader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _OBTAINED = ("computed", "quoted", "transcribed")
 T = TypeVar("T")
@@ -204,7 +202,7 @@ def _filter_unverified(
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_SafeLoader)  # noqa: S506 - it is a safe loader
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problem = f"cannot read the reference file {path}"
         raise DataError(explain(problem, got=error)) from error
