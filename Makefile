@@ -18,7 +18,7 @@ PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 BUILD_INPUTS := pyproject.toml CMakeLists.txt constraints.txt src/lamplighter/__init__.py \
 	$(shell find lammps_interface/plugin model/compiled/native -type f \( -name '*.cpp' -o -name '*.h' -o -name CMakeLists.txt \) 2>/dev/null)
 
-.PHONY: help demo test test-all lint types format wheel clean
+.PHONY: help demo test test-all lint types format docs wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,6 +48,9 @@ types: $(VENV)/.dev ## mypy --strict on the package
 format: $(VENV)/.dev ## rewrite the files in the style that lint asks for
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## build the site of the documentation: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel: $(VENV)/.dev ## build dist/lamplighter-*.whl
 	$(BIN)/python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist .

@@ -146,6 +146,15 @@ def sanitize(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The site into build/site, strict, notebooks executed; and every block of it."""
+    _install_package(session)
+    _install(session, "--group", "test")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/docs", "-m", "slow or not slow", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The whole road, as `make demo` walks it."""
     _install_package(session)

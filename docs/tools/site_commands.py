@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -26,6 +27,7 @@ These pages are written from the code when the site is built.
 """
 
 
+@functools.cache
 def _sections() -> dict[str, str]:
     """Return the text of each command, by name."""
     text = app.generate_docs(output_format="markdown")

@@ -6,6 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
+from nbclient import NotebookClient
+from nbconvert import MarkdownExporter
+
 _FOLDER = "notebooks"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -34,13 +38,8 @@ def texts(root: Path, *, execute: bool) -> dict[str, str | bytes]:
 
 
 def _page(path: Path, *, execute: bool) -> dict[str, str | bytes]:
-    import nbformat
-    from nbconvert import MarkdownExporter
-
     notebook = nbformat.read(path, as_version=4)
     if execute:
-        from nbclient import NotebookClient
-
         resources = {"metadata": {"path": str(path.parent)}}
         NotebookClient(notebook, timeout=600, resources=resources).execute()
     body, found = MarkdownExporter().from_notebook_node(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lamplighter.lammps_interface.doctor.versions import DEFECTS
+
 _MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 _SHAPES = {"mp0": "MP-0 medium", "mh1": "MH-1"}
 
@@ -93,8 +95,6 @@ def crystals(results: Path) -> str:
 def defects(results: Path) -> str:
     """Return the defects of LAMMPS that the doctor looks for."""
     _ = results
-    from lamplighter.lammps_interface.doctor.versions import DEFECTS
-
     rows = []
     for one in DEFECTS:
         since = f"{one.since:%d %b %Y}" if one.since else "always"
