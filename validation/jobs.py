@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine, EngineInfo
 from lamplighter.validation.execution import (
     Bench,
@@ -27,6 +28,7 @@ from lamplighter.validation.run_folder import RESULTS
 from lamplighter.validation.schedule import Lane
 from lamplighter.validation.store import Store
 from lamplighter.validation.suite import MODEL, SuiteConfig
+from lamplighter.validation.suite_checks import check_time_limit
 from lamplighter.validation.tasks import PARITY, Shard, Task, kind_of
 from lamplighter.validation.worker_pool import WorkerPool, run_limited
 
@@ -53,6 +55,19 @@ class RunOptions:
     shard: Shard | None = None
     retry_failed: bool = False
     time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse less than no process, and times that cannot be waited for.
+
+        Raises:
+            ConfigError: see above.
+        """
+        if self.jobs < 0:
+            raise ConfigError(
+                explain("number of processes", got=self.jobs, wanted="0 or more")
+            )
+        if self.time_limit is not None:
+            check_time_limit(self.time_limit)
 
 
 class Jobs:

@@ -48,12 +48,9 @@ def load_run(folder: Path) -> LoadedRun:
         DataError: the folder holds no run.
     """
     manifest = read_manifest(folder)
-    config = suite_from_mapping(
-        {key: value for key, value in manifest.suite.items() if value not in ("", [])},
-        Path(manifest.suite_folder),
-    )
+    config = suite_from_mapping(manifest.suite, Path(manifest.suite_folder))
     found: dict[str, PropertyResult] = {}
-    records = read_records(folder)
+    records = read_records(folder, manifest.origins)
     for label, record in records.items():
         kept = load_result(folder / record.file)
         if kept is not None:
@@ -93,8 +90,8 @@ def merge(folders: Sequence[Path], output: Path) -> LoadedRun:
     for name in (RESULTS, FAILURES, TASKS):
         (output / name).mkdir(parents=True, exist_ok=True)
     best: dict[str, tuple[Path, TaskRecord]] = {}
-    for folder in folders:
-        for label, record in read_records(folder).items():
+    for folder, manifest in zip(folders, manifests, strict=True):
+        for label, record in read_records(folder, manifest.origins).items():
             known = best.get(label)
             if known is None or (known[1].state, record.state) == ("failed", "done"):
                 best[label] = (folder, record)

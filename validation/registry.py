@@ -152,6 +152,14 @@ def default_settings(name: str) -> Any:
     return settings_class(name)()
 
 
+def package_of(name: str) -> str:
+    """Return the distribution and version of a stranger's property; else nothing."""
+    if name in BUILT_IN:
+        return ""
+    point = _entry_points().get(name)
+    return "" if point is None else _package(point)
+
+
 def _built_in(name: str) -> Property:
     module = importlib.import_module(f"lamplighter.validation.properties.{name}")
     words = "".join(word.capitalize() for word in name.split("_"))

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,7 +21,7 @@ import os
 import platform
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -31,9 +32,11 @@ from ase import Atoms
 import lamplighter
 from lamplighter.errors import DataError, explain
 from lamplighter.files import atomic_path
+from lamplighter.validation.cards import suite_elements
 from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.open_engines import ModelCard
-from lamplighter.validation.store import PROTOCOL, origin
+from lamplighter.validation.registry import package_of
+from lamplighter.validation.store import PROTOCOL, digest_of, origin
 from lamplighter.validation.suite import SuiteConfig
 from lamplighter.validation.suite_text import suite_to_mapping
 from lamplighter.validation.tasks import START_POINT, Task
@@ -60,6 +63,8 @@ class Manifest:
         levels: material -> level of theory of the head that is used for it.
         engines: what computes.
         tasks: labels in order, without relaxations.
+        origins: label of a task, relaxations too -> hash of what it is computed from:
+            a record of another one is of another suite.
         digest: of all of the above that decides about results.
         about: versions and host of the last process that ran here.
     """
@@ -72,6 +77,7 @@ class Manifest:
     tasks: tuple[str, ...]
     digest: str
     about: Mapping[str, Any]
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +89,26 @@ class TaskRecord:
         state: ``done`` or ``failed``.
         file: of the result, relative to the run folder.
         seconds: wall-clock time.
+        origin: hash of what it was computed from; empty in folders of old versions.
     """
 
     task: str
     state: str
     file: str
     seconds: float
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what a damaged file may hold.
+
+        Raises:
+            TypeError: a field of another type.
+        """
+        texts = (self.task, self.state, self.file, self.origin)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(repr(texts))
+        if not isinstance(self.seconds, int | float):
+            raise TypeError(repr(self.seconds))
 
 
 def write_manifest(
@@ -127,6 +147,7 @@ def write_manifest(
         "levels": {name: one.level_of_theory for name, one in cards.items()},
         "engines": engines,
         "tasks": labels,
+        "origins": _origins(config, cards, infos, tasks, structures),
         "about": _about(),
     }
     _write(folder / MANIFEST, record)
@@ -164,7 +185,35 @@ def _manifest(record: Mapping[str, Any]) -> Manifest:
         tasks=tuple(record["tasks"]),
         digest=record["digest"],
         about=record["about"],
+        origins=record.get("origins", {}),
     )
+
+
+def _origins(
+    config: SuiteConfig,
+    cards: Mapping[str, ModelCard],
+    infos: Mapping[tuple[str, str], EngineInfo],
+    tasks: Sequence[Task],
+    structures: Mapping[str, Atoms],
+) -> dict[str, str]:
+    """Return label -> hash of everything that decides about the result of a task."""
+    elements = list(suite_elements(config, structures))
+    found = {}
+    for task in tasks:
+        head = cards.get(task.material, cards[""]).head
+        # With a shared geometry the first engine relaxes for all.
+        first = (config.engines[0].name,) if task.after else ()
+        atoms = structures.get(task.material)
+        what = {
+            "protocol": PROTOCOL,
+            "property": task.name,
+            "package": package_of(task.name),
+            "settings": task.settings,
+            "engines": [infos[head, n].to_dict() for n in (*task.engines, *first)],
+            "structure": elements if atoms is None else origin(atoms),
+        }
+        found[task.label] = digest_of(what)
+    return found
 
 
 def card_of(manifest: Manifest) -> ModelCard:
@@ -182,19 +231,44 @@ def write_record(folder: Path, task: Task, record: TaskRecord) -> None:
     _write(folder / TASKS / f"{task.slug}.json", dataclasses.asdict(record))
 
 
-def read_records(folder: Path) -> dict[str, TaskRecord]:
+def read_record(path: Path) -> TaskRecord:
+    """Return the record in a file.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        return TaskRecord(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        problem = f"the record {path} cannot be read"
+        fix = "remove it and run the suite again"
+        raise DataError(explain(problem, got=error, fix=fix)) from error
+
+
+def read_records(
+    folder: Path, origins: Mapping[str, str] | None = None
+) -> dict[str, TaskRecord]:
     """Return label -> record of every task that was tried; damaged ones count as not.
 
     The seconds of a record are those of the process that did the work.
+
+    Args:
+        folder: of the run.
+        origins: of its manifest: records of other settings, models or structures, which
+            an earlier suite has left in the folder, count as not; none takes all.
     """
     found = {}
     for path in sorted((folder / TASKS).glob("*.json")):
-        try:
-            record = TaskRecord(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue
-        found[record.task] = record
+        with contextlib.suppress(DataError):
+            record = read_record(path)
+            if fits(record, origins or {}):
+                found[record.task] = record
     return found
+
+
+def fits(record: TaskRecord, origins: Mapping[str, str]) -> bool:
+    """Return whether a record is of the suite whose manifest holds these origins."""
+    return origins.get(record.task, record.origin) == record.origin
 
 
 def write_heartbeat(

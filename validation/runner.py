@@ -124,10 +124,12 @@ def run_suite(
     Raises:
         ConfigError: an unknown head, element, material or task.
         ArtifactError: a model file that cannot be read.
+        DataError: a file of references cannot be read.
         EngineError: an engine cannot be opened.
     """
     options = options or RunOptions()
     folder = folder.resolve()
+    load_all_references(config)  # what is wrong there is said now, not after hours
     structures = {m.name: structure_of(m.name, m.structure) for m in config.materials}
     elements = suite_elements(config, structures)
     cards = suite_cards(config, elements)
@@ -149,13 +151,18 @@ def run_suite(
             for engine in stack.enter_context(_engines(config, card, elements, folder))
         }
         infos = {key: engine.info for key, engine in opened.items()}
-        write_manifest(folder, config, cards, infos, tasks, structures)
+        manifest = write_manifest(folder, config, cards, infos, tasks, structures)
         jobs = Jobs(config, cards, structures, infos, elements, folder, options)
         lane = stack.enter_context(lane_of(options, jobs.time_limit, opened, folder))
         advance = stack.enter_context(console.progress(len(chosen), "validation"))
         name = "" if options.shard is None else f"{options.shard.index}"
         schedule = Schedule(
-            folder, jobs.make, advance, retry_failed=options.retry_failed, name=name
+            folder,
+            jobs.make,
+            advance,
+            retry_failed=options.retry_failed,
+            name=name,
+            origins=manifest.origins,
         )
         outcomes = schedule.run(chosen, lane)
     card = cards[""]
@@ -248,7 +255,8 @@ def load_all_references(config: SuiteConfig) -> tuple[ReferenceValue, ...]:
         elif source == "unverified":
             continue
         else:
-            found += [r for r in load_file(source) if r.material in names]
+            own = load_file(source, unverified="use" if treat == "use" else "refuse")
+            found += [r for r in own if r.material in names]
     return tuple(found)
 
 

@@ -50,6 +50,7 @@ class Schedule:
         advance: called with finished tasks and a label.
         retry_failed: compute again what failed or is invalid.
         name: of the heartbeat, when several processes share the folder.
+        origins: label of a task -> hash of what it is computed from, for its record.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Schedule:
         *,
         retry_failed: bool = False,
         name: str = "",
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
         self._make_job = make_job
         self._advance = advance
         self._retry = retry_failed
         self._name = name
+        self._origins = origins or {}
         self._running: dict[Future[Outcome], tuple[Job, float]] = {}
         self._ready: dict[str, Job] = {}
         self._records = read_records(folder)
@@ -173,13 +176,17 @@ class Schedule:
         kept = path if outcome.crashed else job.path
         file = str(kept.relative_to(self._folder))
         known = self._records.get(label)
-        if fresh or known is None or known.file != file:
-            record = TaskRecord(
-                task=label,
-                state="failed" if outcome.crashed else "done",
-                file=file,
-                seconds=round(outcome.seconds, 3),
-            )
+        seconds = round(outcome.seconds, 3)
+        if not fresh and known is not None and known.file == file:
+            seconds = known.seconds  # of the process that did the work
+        record = TaskRecord(
+            task=label,
+            state="failed" if outcome.crashed else "done",
+            file=file,
+            seconds=seconds,
+            origin=self._origins.get(label, ""),
+        )
+        if fresh or record != known:
             write_record(self._folder, job.task, record)
         self._advance(1, label)
 

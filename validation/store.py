@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from ase import Atoms
 from lamplighter.errors import DataError
 from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties.base import PropertyResult
+from lamplighter.validation.registry import package_of
 
 PROTOCOL: Final = 1
 """Raised whenever an algorithm changes, so that older results are computed again."""
@@ -56,8 +58,9 @@ class Store:
             "settings": _plain(settings),
             "structures": {key: origin(value) for key, value in structures.items()},
         }
-        text = json.dumps(what, sort_keys=True, ensure_ascii=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+        if package := package_of(name):
+            what["package"] = package  # its next version may compute something else
+        digest = digest_of(what)
         words = (name, material, engine.name)
         safe = "_".join(re.sub(r"[^A-Za-z0-9.+-]", "-", word) for word in words)
         return self.folder / f"{safe}_{digest}.json"
@@ -78,8 +81,14 @@ def load_result(path: Path) -> PropertyResult | None:
         return None
     try:
         return PropertyResult.load(path)
-    except (DataError, KeyError, TypeError):
+    except DataError:
         return None
+
+
+def digest_of(what: object) -> str:
+    """Return a short hash of plain values and dataclasses of them."""
+    text = json.dumps(_plain(what), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def origin(atoms: Atoms) -> dict[str, Any]:
@@ -102,6 +111,8 @@ def _plain(value: object) -> Any:
         return {
             f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)
         }
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if isinstance(value, int | float | str | None) else str(value)

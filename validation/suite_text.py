@@ -29,15 +29,7 @@ def suite_to_mapping(config: SuiteConfig) -> tuple[dict[str, Any], Path]:
         for material in config.materials
     ]
     suite["properties"] = _settings(config.properties)
-    suite["thresholds"] = [dataclasses.asdict(limit) for limit in config.thresholds]
-    for name in (
-        "geometry",
-        "compare",
-        "strict",
-        "level_of_theory",
-        "time_limit",
-        "compare",
-    ):
+    for name in ("geometry", "compare", "strict", "level_of_theory", "time_limit"):
         suite[name] = getattr(config, name)
     for name in ("references", "elements"):
         suite[name] = list(getattr(config, name))

@@ -241,7 +241,7 @@ def select(
         shard: one part of what is left; the same tasks give the same parts.
 
     Raises:
-        ConfigError: a pattern or an engine that no task has.
+        ConfigError: a pattern or an engine that no task has, or both leave nothing.
     """
     chosen = [task for task in tasks if task.name != START_POINT]
     _check_names(engines, chosen)
@@ -259,6 +259,15 @@ def select(
         chosen = [t for t in chosen if any(_matches(t, pattern) for pattern in only)]
     if engines:
         chosen = [t for t in chosen if set(t.engines) <= set(engines)]
+    if not chosen:
+        raise ConfigError(
+            explain(
+                "--only and --engine together leave nothing of the suite",
+                got=f"{' '.join(only)} with {' '.join(engines)}",
+                wanted="at least one task",
+                fix="parity needs both of its engines; name them, or no engine",
+            )
+        )
     if shard is not None:
         chosen = chosen[shard.index - 1 :: shard.count]
     wanted = {task.label for task in chosen} | {task.after for task in chosen}

@@ -252,17 +252,16 @@ class PropertyResult:
             DataError: If the text is not such a record.
         """
         try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
+            return cls.from_dict(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 explain(
                     "not a property record",
-                    got=str(error),
+                    got=f"{type(error).__name__}: {error}",
                     wanted="JSON written by PropertyResult.to_json",
                     fix="compute the property again",
                 )
             ) from error
-        return cls.from_dict(record)
 
     def save(self, path: str | Path) -> Path:
         """Write the JSON record atomically and return its path."""
@@ -277,7 +276,12 @@ class PropertyResult:
         Raises:
             DataError: If the file is not a property record.
         """
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"the property record {path} cannot be read"
+            raise DataError(explain(problem, got=error)) from error
+        return cls.from_json(text)
 
 
 def _finite_or_none(value: float | None) -> float | None:

@@ -24,6 +24,7 @@ from lamplighter.validation.refs.loader import (
     load_references,
     materials,
 )
+from lamplighter.validation.run_folder import TASKS, TaskRecord, fits, read_record
 from lamplighter.validation.thresholds import (
     Threshold,
     thresholds_of_suite,
@@ -129,7 +130,7 @@ def read_run(folder: str | Path) -> RunView:
     folder = Path(folder)
     manifest = _manifest(folder)
     suite, card = manifest["suite"], manifest["card"]
-    found, seconds, files = _results(folder, manifest["tasks"])
+    found, seconds, files = _results(folder, manifest)
     parity = tuple(r for label, r in found.items() if label.startswith(_PARITY + " "))
     others = [r for label, r in found.items() if not label.startswith(_PARITY + " ")]
     results = _with_agreement(others)
@@ -180,38 +181,31 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
 
 
 def _results(
-    folder: Path, tasks: Sequence[str]
+    folder: Path, manifest: Mapping[str, Any]
 ) -> tuple[dict[str, PropertyResult], dict[str, float], dict[str, str]]:
     """Return results, seconds and files of the tasks that were tried, in order."""
-    records = _records(folder)
+    origins = manifest.get("origins", {})
+    records = {t: r for t, r in _records(folder).items() if fits(r, origins)}
     files = {
-        task: str(records[task]["file"])
-        for task in tasks
-        if task in records and (folder / records[task]["file"]).is_file()
+        task: records[task].file
+        for task in manifest["tasks"]
+        if task in records and (folder / records[task].file).is_file()
     }
     found = {task: PropertyResult.load(folder / file) for task, file in files.items()}
-    seconds = {task: float(records[task]["seconds"]) for task in files}
+    seconds = {task: records[task].seconds for task in files}
     return found, seconds, files
 
 
-def _records(folder: Path) -> dict[str, Mapping[str, Any]]:
+def _records(folder: Path) -> dict[str, TaskRecord]:
     """Return task -> what became of it, of every task that was tried."""
-    records: dict[str, Mapping[str, Any]] = {}
-    for path in sorted((folder / "tasks").glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            records[record["task"]] = record
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problem = f"the record {path} cannot be read"
-            fix = "remove it and run the suite again"
-            raise DataError(explain(problem, got=error, fix=fix)) from error
-    return records
+    found = [read_record(path) for path in sorted((folder / TASKS).glob("*.json"))]
+    return {record.task: record for record in found}
 
 
 def _files(folder: Path, tasks: Iterable[str]) -> dict[str, str]:
     """Return task -> file of its result relative to the folder; relaxations too."""
     records = _records(folder)
-    return {task: str(records[task]["file"]) for task in tasks if task in records}
+    return {task: records[task].file for task in tasks if task in records}
 
 
 def _with_agreement(results: Sequence[PropertyResult]) -> tuple[PropertyResult, ...]:
