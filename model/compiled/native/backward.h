@@ -48,9 +48,11 @@ template <typename Real> void EvaluationOf<Real>::update_back(const Task &task) 
     apply(task, l, back, layer.update[l].backward(task.species), product, false);
   const Field nodes = kept(task.state.nodes, p_.nodes, task);
   const Field dnodes = passing(task.work.dnodes, p_.nodes);
-  for (int64_t k = 0; k < task.n; ++k)
-    product_backward(layer.program, c, layer.product_of(task.species, c), nodes[k],
-                     product[k], dnodes[k], task.work.program);
+  const Real *b[kBlock], *dp[kBlock];
+  Real *db[kBlock];
+  for (int64_t k = 0; k < task.n; ++k) b[k] = nodes[k], dp[k] = product[k], db[k] = dnodes[k];
+  Product<Real>(layer.program, c, layer.product_of(task.species, c), task.work.program)
+      .backward(task.n, b, dp, db);
 }
 
 // (12), (11)

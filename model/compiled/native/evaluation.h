@@ -9,6 +9,7 @@
 #define LAMPLIGHTER_EVALUATION_H
 
 #include "potential.h"
+#include "repulsion.h"
 #include "threads.h"
 
 namespace lamplighter {
@@ -41,24 +42,40 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   // What is kept of a layer from the forward to the backward pass: of all own atoms, or,
   // in the last layer, of those of one block.
   struct State {
-    std::vector<Real> message;   // [n][m], behind a gate only
-    std::vector<Real> nodes;     // [n][B]
-    std::vector<Real> features;  // [n][h]
-    std::vector<Real> back;      // [n][dE/dh]
+    Numbers<Real> message;   // [n][m], behind a gate only
+    Numbers<Real> nodes;     // [n][B]
+    Numbers<Real> features;  // [n][h]
+    Numbers<Real> back;      // [n][dE/dh]
   };
   // What belongs to a layer and to atoms, whatever is done with a block.
   struct Exchanged {
     std::vector<double> inverse;        // [n_own]: 1 / (alpha + beta rho)
-    std::vector<Real> rows, gradients;  // [n_all][u], [n_all][dE/du]
+    Numbers<Real> rows, gradients;  // [n_all][u], [n_all][dE/du]
+  };
+  // Pairs of one atom that are looked at together: number k of all of them is a vector.
+  struct Bundle {
+    int64_t n, pair[kPairs], neighbor[kPairs];
+    Place place[kPairs];
+    // aligned: as an argument of a template a vector has to be
+    alignas(64) Vec<double> r, unit[3], y[16], dr, dy[16];
   };
   // What one thread needs while it works on a block.
   struct Scratch {
-    std::vector<Real> sums, message, gated, product, dnodes, residual;
-    std::vector<Real> hidden, program, radial, slope;
+    Numbers<Real> sums, message, gated, product, dnodes, residual;
+    Numbers<Real> hidden, program, radial, slope, turned, dt, dy;
+    Bundle bundle{};
     State last;  // of the block at work in the last layer
     std::vector<double> drho;
     std::vector<const Real *> from;
     std::vector<Real *> to;
+
+    void make_room(const Layer &layer) {  // for pairs
+      radial.resize(layer.n_weights);
+      slope.resize(layer.n_weights);
+      turned.resize(layer.n_turns * kPairs);
+      dt.resize(49 * kLanes<Real>);
+      dy.resize(17 * kLanes<Real>);
+    }
   };
   struct Block {
     int species;
@@ -85,15 +102,15 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
     }
   };
 
-  Field kept(std::vector<Real> &values, const Layout &layout, const Task &task) const {
+  Field kept(Numbers<Real> &values, const Layout &layout, const Task &task) const {
     if (task.place == nullptr) return passing(values, layout);
     return {values.data(), layout, task.place};
   }
   // Of the rows that are exchanged, or of the layer before.
-  Field by_atom(std::vector<Real> &values, const Layout &layout, const Task &task) const {
+  Field by_atom(Numbers<Real> &values, const Layout &layout, const Task &task) const {
     return {values.data(), layout, task.atom};
   }
-  Field passing(std::vector<Real> &values, const Layout &layout) const {
+  Field passing(Numbers<Real> &values, const Layout &layout) const {
     values.resize(kBlock * layout.size);
     return {values.data(), layout, nullptr};
   }
@@ -119,6 +136,10 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   void arrange_blocks();
   void make_room();
 
+  template <typename Repel, typename Work>
+  void by_bundles(const Task &, int64_t atom, Repel, Work);
+  Repulsion repel(int own, int other, double r) const;
+
   // Forward, in this order.
   void sum_neighbors(const Task &, int64_t atom, Real *sums);    // (6), (7), (9)
   void make_message(const Task &);                               // (9), (10)
@@ -137,6 +158,9 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   void sums_back(const Task &, Real *gradients);
   void neighbors_back(const Task &, int64_t atom, double drho, const Real *dsums,
                       Real *gradients);
+  void pair_back(const Task &, Bundle &, int64_t p, double drho, const Real *dsums,
+                 Real *gradients);
+  void directions_back(const Bundle &);
   Field dmessage(const Task &) const;
 
   const PotentialOf<Real> &p_;
@@ -149,7 +173,7 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   std::vector<double> energies_, pair_gradients_;
   Threads threads_;
   std::vector<Scratch> scratch_;
-  std::vector<std::vector<Real>> private_;  // a sum of gradients for each thread
+  std::vector<Numbers<Real>> private_;  // a sum of gradients for each thread
 };
 
 template <typename Real>

@@ -51,9 +51,11 @@ template <typename Real> void EvaluationOf<Real>::update_features(const Task &ta
   const Field nodes = kept(task.state.nodes, p_.nodes, task);
   const Field product = passing(task.work.product, layer.features);
   const Field features = kept(task.state.features, layer.features, task);
-  for (int64_t k = 0; k < task.n; ++k)
-    product_forward(layer.program, c, layer.product_of(task.species, c), nodes[k],
-                    product[k], task.work.program);
+  const Real *from[kBlock];
+  Real *to[kBlock];
+  for (int64_t k = 0; k < task.n; ++k) from[k] = nodes[k], to[k] = product[k];
+  Product<Real>(layer.program, c, layer.product_of(task.species, c), task.work.program)
+      .forward(task.n, from, to);
   for (int l = 0; l <= layer.l_out; ++l)
     apply(task, l, product, layer.update[l].forward(task.species), features, false);
   if (task.t == 0) {

@@ -14,7 +14,7 @@ namespace lamplighter {
 template <typename Real> struct Matrix {
   static constexpr int64_t kPanel = 2 * kLanes<Real>;
   int64_t n_in = 0, n_out = 0;
-  std::vector<Real> panels;
+  Numbers<Real> panels;
 
   // `entry(i, o)` is the element from column i of the rows to column o of the result.
   template <typename Entry> void arrange(int64_t in, int64_t out, Entry entry) {

@@ -13,23 +13,24 @@ constexpr double kS7 = 2.6457513110645907, kS15 = 3.8729833462074170;
 constexpr double kS70 = 8.3666002653407556, kS168 = 12.961481396815720;
 constexpr double kS105 = 10.246950765959598;
 
-// Y of a unit vector: y[(l_max + 1)^2].
-inline void harmonics(const double *n, int l_max, double *out) {
-  const double x = n[0], y = n[1], z = n[2];
-  out[0] = 1.0;
+// Y of a unit vector, or of a vector of them: y[(l_max + 1)^2].
+template <typename Number>
+inline void harmonics(const Number *n, int l_max, Number *out) {
+  const Number x = n[0], y = n[1], z = n[2];
+  out[0] = Number{} + 1.0;
   if (l_max < 1) return;
   out[1] = kS3 * x;
   out[2] = kS3 * y;
   out[3] = kS3 * z;
   if (l_max < 2) return;
-  const double xz = x * z, d = z * z - x * x, s = x * x + z * z;
+  const Number xz = x * z, d = z * z - x * x, s = x * x + z * z;
   out[4] = kS15 * xz;
   out[5] = kS15 * x * y;
   out[6] = kS5 * (y * y - 0.5 * s);
   out[7] = kS15 * y * z;
   out[8] = 0.5 * kS15 * d;
   if (l_max < 3) return;
-  const double axial = 4.0 * y * y - s;
+  const Number axial = 4.0 * y * y - s;
   out[9] = kS70 / 4 * x * (2.0 * z * z + d);
   out[10] = kS105 * xz * y;
   out[11] = kS168 / 8 * x * axial;
@@ -40,17 +41,18 @@ inline void harmonics(const double *n, int l_max, double *out) {
 }
 
 // Adds sum_m g[m] dY_m/dn to `out`, the polynomials taken as functions of all of space.
-inline void harmonics_back(const double *n, int l_max, const double *g, double *out) {
-  const double x = n[0], y = n[1], z = n[2];
+template <typename Number>
+inline void harmonics_back(const Number *n, int l_max, const Number *g, Number *out) {
+  const Number x = n[0], y = n[1], z = n[2];
   if (l_max < 1) return;
-  double gx = kS3 * g[1], gy = kS3 * g[2], gz = kS3 * g[3];
+  Number gx = kS3 * g[1], gy = kS3 * g[2], gz = kS3 * g[3];
   if (l_max >= 2) {
     gx += kS15 * (z * g[4] + y * g[5] - x * g[8]) - kS5 * x * g[6];
     gy += kS15 * (x * g[5] + z * g[7]) + 2.0 * kS5 * y * g[6];
     gz += kS15 * (x * g[4] + y * g[7] + z * g[8]) - kS5 * z * g[6];
   }
   if (l_max >= 3) {
-    const double xx = x * x, yy = y * y, zz = z * z;
+    const Number xx = x * x, yy = y * y, zz = z * z;
     const double a = kS70 / 4, b = kS168 / 8;
     // x (3 z^2 - x^2), xyz, x (4 y^2 - x^2 - z^2), y (2 y^2 - 3 x^2 - 3 z^2), ...
     gx += a * (3.0 * zz - 3.0 * xx) * g[9] + kS105 * y * z * g[10] +

@@ -6,9 +6,9 @@
 
 #include <vector>
 
-#include "edges.h"
 #include "gemm.h"
 #include "interfaces.h"
+#include "paths.h"
 #include "product.h"
 #include "spline.h"
 
@@ -66,18 +66,18 @@ template <typename Real> struct LayerOf {
   int l_in = 0, l_edge = 0, l_out = 0, readout = kNone, activation = 0;
   bool gated = false, has_density = false;
   int64_t edge = 0, n_weights = 0, hidden = 0;
-  std::vector<Path> paths;
-  std::vector<PathKernels<Real>> kernels;
+  std::vector<Path<Real>> paths;
+  int64_t n_turns = 0;  // T of all paths
   Layout edges, sum, message, features;  // u, A, m, h
-  std::vector<Real> radial;     // [center][neighbor][knot][order][n_weights]
+  Numbers<Real> radial;     // [center][neighbor][knot][order][n_weights]
   std::vector<double> density;  // [center][neighbor][knot][order]
   double alpha = 1.0, beta = 0.0;
   Map<Real> sum_map[kDegrees], residual[kDegrees], mix[kDegrees];
   Map<Real> update[kDegrees], skip[kDegrees], up[kDegrees];
   // Of the first layer, by species: W_res u in the message, W_skip h in the update.
-  std::vector<Real> offset, start;
+  Numbers<Real> offset, start;
   ProductProgram<Real> program;
-  std::vector<Real> product;  // [species or 1][path][channel]
+  Numbers<Real> product;  // [species or 1][path][channel]
   Map<Real> first, middle;
   std::vector<double> second, middle_bias;
   double bias = 0.0;
@@ -107,7 +107,8 @@ template <typename Real> class PotentialOf : public PotentialBase {
   void read(const Tables &);
   void read_layer(const Tables &, int);
   void read_shape(const Tables &, const std::string &, Layer &, bool first);
-  void read_paths(const Tables &, const std::string &, Layer &);
+  void read_paths(const Tables &, const std::string &, Layer &, bool first);
+  void read_couplings(const Tables &, const std::string &, Layer &);
   void read_radial(const Tables &, const std::string &, Layer &);
   void read_maps(const Tables &, const std::string &, Layer &, bool first);
   void read_start(const Tables &, const std::string &, Layer &);

@@ -52,7 +52,8 @@ template <typename Real> void PotentialOf<Real>::read_layer(const Tables &tables
   const std::string name = "layer" + std::to_string(t) + ".";
   layer.l_in = t == 0 ? 0 : layers[t - 1].l_out;
   read_shape(tables, name, layer, t == 0);
-  read_paths(tables, name, layer);
+  read_paths(tables, name, layer, t == 0);
+  read_couplings(tables, name, layer);
   read_radial(tables, name, layer);
   read_maps(tables, name, layer, t == 0);
   if (t == 0) read_start(tables, name, layer);
@@ -85,7 +86,7 @@ void PotentialOf<Real>::read_shape(const Tables &tables, const std::string &name
 
 template <typename Real>
 void PotentialOf<Real>::read_paths(const Tables &tables, const std::string &name,
-                                   Layer &layer) {
+                                   Layer &layer, bool first) {
   const auto &paths = tables.records(name + "paths", 3);
   int64_t width[kDegrees] = {0, 0, 0, 0};
   for (size_t k = 0; k < paths.size(); k += 3) {
@@ -93,24 +94,34 @@ void PotentialOf<Real>::read_paths(const Tables &tables, const std::string &name
     require(between(0, l1, layer.l_edge) && between(0, l2, l_max) &&
                 between(0, l3, l_max) && (l1 > 0 || l2 == l3),
             "a path of " + name + " is not one of the layer");
-    layer.paths.push_back({int(l1), int(l2), int(l3), layer.n_weights, width[l3], {}});
-    layer.kernels.push_back(path_kernels<Real>(int(l1), int(l3)));
+    Path<Real> path{int(l1), int(l2), int(l3), layer.n_weights, width[l3], layer.n_turns,
+                    first ? species_kernels<Real>(int(l3))
+                          : path_kernels<Real>(int(l1), int(l2), int(l3)), {}, {}};
+    layer.n_turns += path.n_turns();
+    layer.paths.push_back(path);
     layer.n_weights += layer.edge;
     width[l3] += layer.edge;
   }
   for (int l = 0; l <= l_max; ++l) layer.sum.append(l, width[l]);
+}
+
+template <typename Real>
+void PotentialOf<Real>::read_couplings(const Tables &tables, const std::string &name,
+                                       Layer &layer) {
+  std::vector<std::vector<Coupling>> couplings(layer.paths.size());
   const auto &where = tables.records(name + "couplings", 4);
   const auto &values = tables.of(name + "coupling_values", int64_t(where.size() / 4));
   for (size_t k = 0; k < values.size(); ++k) {
     const int64_t *w = where.data() + 4 * k;
     require(between(0, w[0], int64_t(layer.paths.size()) - 1),
             "a coupling of " + name + " has no path");
-    Path &path = layer.paths[w[0]];
+    const Path<Real> &path = layer.paths[w[0]];
     require(between(0, w[1], 2 * path.l1) && between(0, w[2], 2 * path.l2) &&
                 between(0, w[3], 2 * path.l3),
             "a coupling of " + name + " is outside of its path");
-    path.couplings.push_back({int(w[1]), int(w[2]), int(w[3]), values[k]});
+    couplings[w[0]].push_back({int(w[1]) * (2 * path.l3 + 1) + int(w[3]), int(w[2]), values[k]});
   }
+  for (size_t k = 0; k < couplings.size(); ++k) layer.paths[k].arrange(couplings[k]);
 }
 
 template <typename Real>
@@ -158,35 +169,51 @@ void PotentialOf<Real>::read_start(const Tables &tables, const std::string &name
   layer.offset.assign(offset.begin(), offset.end());
 }
 
+// The components that each node is a product of.
+inline std::vector<Factors> read_nodes(const Tables &tables, const std::string &name,
+                                       int64_t n_in) {
+  std::vector<Factors> known;
+  for (int64_t k = 0; k < n_in; ++k) known.push_back({int32_t(k)});
+  const auto &nodes = tables.records(name + "nodes", 2);
+  for (size_t k = 0; k < nodes.size(); k += 2) {
+    const int64_t last = int64_t(known.size()) - 1;
+    require(between(0, nodes[k], last) && between(0, nodes[k + 1], last),
+            "the product of " + name + " needs what is not known yet");
+    Factors both = known[nodes[k]];
+    const Factors &more = known[nodes[k + 1]];
+    both.insert(both.end(), more.begin(), more.end());
+    require(both.size() <= kMostFactors, "the product of " + name + " has too many factors");
+    std::sort(both.begin(), both.end());
+    known.push_back(both);
+  }
+  return known;
+}
+
 template <typename Real>
 void PotentialOf<Real>::read_program(const Tables &tables, const std::string &name,
                                      Layer &layer) {
   auto &program = layer.program;
   program.n_in = (l_max + 1) * (l_max + 1);
   program.n_out = (layer.l_out + 1) * (layer.l_out + 1);
-  const auto &nodes = tables.records(name + "nodes", 2);
-  int64_t known = program.n_in;
-  for (size_t k = 0; k < nodes.size(); k += 2, ++known) {
-    require(between(0, nodes[k], known - 1) && between(0, nodes[k + 1], known - 1),
-            "the product of " + name + " needs what is not known yet");
-    program.nodes.push_back({int32_t(nodes[k]), int32_t(nodes[k + 1])});
-  }
+  const std::vector<Factors> known = read_nodes(tables, name, program.n_in);
   const auto &terms = tables.records(name + "terms", 1);
   const int64_t n_terms = int64_t(terms.size());
   const auto &values = tables.of(name + "term_values", n_terms);
-  for (int64_t k = 0; k < n_terms; ++k) {
-    require(between(0, terms[k], known - 1), "a term of " + name + " is not known");
-    program.terms.push_back({int32_t(terms[k]), Real(values[k])});
-  }
+  for (int64_t k = 0; k < n_terms; ++k)
+    require(between(0, terms[k], int64_t(known.size()) - 1),
+            "a term of " + name + " is not known");
   const auto &rows = tables.records(name + "rows", 4);
+  Monomials<Real> monomials(program);
   for (size_t k = 0; k < rows.size(); k += 4) {
-    require(between(0, rows[k], program.n_out - 1) && between(0, rows[k + 1], 1 << 20) &&
-                between(0, rows[k + 2], rows[k + 3]) && rows[k + 3] <= n_terms,
+    const int64_t *row = rows.data() + k;  // result, path, terms from ... to
+    require(between(0, row[0], program.n_out - 1) && between(0, row[1], 1 << 20) &&
+                between(0, row[2], row[3]) && row[3] <= n_terms,
             "a row of the product of " + name + " is outside of its terms");
-    program.rows.push_back({int32_t(rows[k]), int32_t(rows[k + 1]), int32_t(rows[k + 2]),
-                            int32_t(rows[k + 3])});
-    program.n_paths = std::max(program.n_paths, int32_t(rows[k + 1]) + 1);
+    for (int64_t term = row[2]; term < row[3]; ++term)
+      monomials.add(int32_t(row[0]), int32_t(row[1]), known[terms[term]], Real(values[term]));
+    program.n_paths = std::max(program.n_paths, int32_t(row[1]) + 1);
   }
+  monomials.arrange();
   const int64_t one = program.n_paths * channels;
   const int64_t parts = tables.parts(name + "product", one, n_species);
   const auto &weights = tables.of(name + "product", one * parts);

@@ -5,7 +5,10 @@
 #ifndef LAMPLIGHTER_SIMD_H
 #define LAMPLIGHTER_SIMD_H
 
+#include <cstddef>
 #include <cstdint>
+#include <new>
+#include <vector>
 
 #if defined(__AVX512F__)
 #define LAMPLIGHTER_VECTOR_BYTES 64
@@ -38,11 +41,36 @@ template <typename Real> inline Vec<Real> &at(Real *p) {
 template <typename Real> inline const Vec<Real> &at(const Real *p) {
   return *reinterpret_cast<const Vec<Real> *>(p);
 }
-template <typename Real> inline Real total(const Vec<Real> &v) {
-  Real sum = 0;
-  for (int64_t k = 0; k < kLanes<Real>; ++k) sum += v[k];
-  return sum;
+// The sum of n numbers, in pairs: neighbours in a vector are added side by side.
+template <typename Real, int64_t N> inline Real total_of(const Real *v) {
+  if constexpr (N == 1) {
+    return v[0];
+  } else {
+    Real half[N / 2];
+    for (int64_t k = 0; k < N / 2; ++k) half[k] = v[k] + v[k + N / 2];
+    return total_of<Real, N / 2>(half);
+  }
 }
+template <typename Real> inline Real total(const Vec<Real> &v) {
+  Real numbers[kLanes<Real>];
+  at(numbers) = v;
+  return total_of<Real, kLanes<Real>>(numbers);
+}
+
+// Memory in which no vector of a row lies across two cache lines.
+template <typename T> struct Aligned {
+  typedef T value_type;
+  static constexpr std::align_val_t kLine{64};
+  Aligned() = default;
+  template <typename Other> Aligned(const Aligned<Other> &) {}
+  T *allocate(std::size_t n) {
+    return static_cast<T *>(::operator new(n * sizeof(T), kLine));
+  }
+  void deallocate(T *p, std::size_t) { ::operator delete(p, kLine); }
+  bool operator==(const Aligned &) const { return true; }
+  bool operator!=(const Aligned &) const { return false; }
+};
+template <typename T> using Numbers = std::vector<T, Aligned<T>>;
 
 }  // namespace lamplighter
 #endif

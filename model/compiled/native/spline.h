@@ -66,16 +66,54 @@ struct Knots {
 };
 
 // out[c] = sum_k weights[k] rows[k][c]
-template <typename Real>
-inline void interpolate(const Real *rows, int64_t n, const double *weights, int count,
-                        Real *out) {
-  Real w[2 * kMaxOrder];
-  for (int k = 0; k < count; ++k) w[k] = Real(weights[k]);
+template <typename Real, int COUNT>
+inline void interpolate_of(const Real *rows, int64_t n, const double *weights, Real *out) {
+  Vec<Real> w[COUNT];
+  for (int k = 0; k < COUNT; ++k) w[k] = Vec<Real>{} + Real(weights[k]);
   for (int64_t c = 0; c < n; c += kLanes<Real>) {
     Vec<Real> sum = w[0] * at(rows + c);
-    for (int k = 1; k < count; ++k) sum += w[k] * at(rows + k * n + c);
+    for (int k = 1; k < COUNT; ++k) sum += w[k] * at(rows + k * n + c);
     at(out + c) = sum;
   }
+}
+
+// The same twice, with the weights of the value and of the slope.
+template <typename Real, int COUNT>
+inline void interpolate_both_of(const Real *rows, int64_t n, const Place &place, Real *out,
+                                Real *slope) {
+  Vec<Real> w[COUNT], s[COUNT];
+  for (int k = 0; k < COUNT; ++k) {
+    w[k] = Vec<Real>{} + Real(place.value[k]);
+    s[k] = Vec<Real>{} + Real(place.slope[k]);
+  }
+  for (int64_t c = 0; c < n; c += kLanes<Real>) {
+    Vec<Real> row = at(rows + c), sum = w[0] * row, slopes = s[0] * row;
+    for (int k = 1; k < COUNT; ++k) {
+      row = at(rows + k * n + c);
+      sum += w[k] * row;
+      slopes += s[k] * row;
+    }
+    at(out + c) = sum;
+    at(slope + c) = slopes;
+  }
+}
+
+template <typename Real>
+inline void interpolate(const Real *rows, int64_t n, const Place &place, int order,
+                        Real *out) {
+  if (order == 2)
+    interpolate_of<Real, 4>(rows, n, place.value, out);
+  else
+    interpolate_of<Real, 6>(rows, n, place.value, out);
+}
+
+template <typename Real>
+inline void interpolate_both(const Real *rows, int64_t n, const Place &place, int order,
+                             Real *out, Real *slope) {
+  if (order == 2)
+    interpolate_both_of<Real, 4>(rows, n, place, out, slope);
+  else
+    interpolate_both_of<Real, 6>(rows, n, place, out, slope);
 }
 
 }  // namespace lamplighter
