@@ -22,7 +22,7 @@ from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines.ase import EngineCalculator
 from lamplighter.validation.engines.base import Engine, FloatArray
 from lamplighter.validation.properties.base import Check, at_most, status_of
-from lamplighter.validation.structures import symmetry
+from lamplighter.validation.structures import need_crystal, symmetry
 
 # Å per step, and for a cell with one atom the strain per step: the default of ASE would
 # let a stiff crystal jump by 20 % and leave its symmetry.
@@ -51,7 +51,7 @@ class RelaxSettings:
 
     def __post_init__(self) -> None:
         """Refuse thresholds that nothing can meet."""
-        for name in ("fmax", "max_stress", "max_steps", "symprec", "check_symprec"):
+        for name in RelaxSettings.__dataclass_fields__:
             if not getattr(self, name) > 0:
                 raise ConfigError(
                     explain(
@@ -138,11 +138,13 @@ def relax_crystal(
         settings: Thresholds.
 
     Raises:
-        DataError: If the structure has no symmetry that spglib can name.
+        DataError: If the structure is not periodic in three directions, or has no
+            symmetry that spglib can name.
         EngineError: If an evaluation fails.
     """
     settings = settings or RelaxSettings()
     work = _bare(atoms)
+    need_crystal(work)
     group = space_group(work, settings.symprec)
     refine_symmetry(work, symprec=settings.symprec)
     volume = work.get_volume()
@@ -184,6 +186,7 @@ def relax_crystal(
                 settings.max_volume_change,
                 f"the relaxation changed the volume by {change:+.2%}",
             ),
+            *_left_behind(atoms),
         ]
     )
     return relaxed
@@ -264,7 +267,25 @@ def _bare(atoms: Atoms) -> Atoms:
         positions=atoms.get_positions(),
         cell=atoms.cell.array,
         pbc=atoms.pbc,
+        masses=atoms.get_masses() if atoms.has("masses") else None,
     )
+
+
+def _left_behind(atoms: Atoms) -> list[Check]:
+    """Return soft checks of what the symmetrised copy of the input has lost."""
+    lost = []
+    for name, values in (
+        ("magnetic moments", atoms.get_initial_magnetic_moments()),
+        ("charges", atoms.get_initial_charges()),
+    ):
+        largest = float(np.abs(values).max())
+        if largest > 0.0:
+            text = (
+                f"initial {name} of the input are not kept: symmetry and cells are"
+                " those of the elements alone; a potential without them loses nothing"
+            )
+            lost.append(at_most(f"initial {name}", largest, 0.0, text, hard=False))
+    return lost
 
 
 def _drive(target: Any, done: Callable[[], bool], max_steps: int) -> tuple[bool, int]:

@@ -32,6 +32,25 @@ def symmetry(atoms: Atoms, symprec: float = 1e-3) -> spglib.SpglibDataset:
     return found
 
 
+def need_crystal(atoms: Atoms) -> None:
+    """Refuse what a standard cell would silently make periodic.
+
+    Raises:
+        DataError: If the structure is not periodic in three directions.
+    """
+    if len(atoms) and atoms.cell.rank == 3 and atoms.pbc.all():
+        return
+    raise DataError(
+        explain(
+            f"{atoms.get_chemical_formula() or 'an empty structure'} is no crystal",
+            got=f"{len(atoms)} atoms, {atoms.cell.rank} lattice vectors, "
+            f"pbc {[bool(one) for one in atoms.pbc]}",
+            wanted="atoms in a cell that is periodic in three directions",
+            fix="set pbc=True, or take a property of molecules or surfaces",
+        )
+    )
+
+
 def standard_primitive(atoms: Atoms, symprec: float = 1e-3) -> Atoms:
     """Return the primitive cell in the standard orientation of its space group.
 
@@ -45,7 +64,37 @@ def standard_primitive(atoms: Atoms, symprec: float = 1e-3) -> Atoms:
     cell: Any = (found.std_lattice, found.std_positions, found.std_types)
     primitive: Any = spglib.find_primitive(cell, symprec=symprec)
     lattice, positions, numbers = primitive
-    return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
+    standard = Atoms(
+        numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True
+    )
+    return with_masses_of(standard, atoms)
+
+
+def with_masses_of(atoms: Atoms, source: Atoms) -> Atoms:
+    """Return `atoms` with the masses of the elements of `source`, if it sets any.
+
+    A standard cell has other atoms than the cell it comes from, so that isotopes go by
+    element.
+
+    Raises:
+        DataError: If one element has several masses: there is no saying which atom of
+            the standard cell has which.
+    """
+    if not source.has("masses"):
+        return atoms
+    known: dict[str, float] = {}
+    for symbol, mass in zip(source.symbols, source.get_masses(), strict=True):
+        if abs(known.setdefault(symbol, float(mass)) - mass) > 1e-9:
+            raise DataError(
+                explain(
+                    f"the atoms of {symbol} have several masses",
+                    got=f"{known[symbol]:g} and {mass:g} amu",
+                    wanted="one mass for each element",
+                    fix="give all atoms of an element their mean mass",
+                )
+            )
+    atoms.set_masses([known[symbol] for symbol in atoms.symbols])
+    return atoms
 
 
 def point_group(atoms: Atoms, symprec: float = 1e-3) -> FloatArray:

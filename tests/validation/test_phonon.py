@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -21,6 +22,7 @@ from lamplighter.validation.properties.force_constants import (
     force_constants,
 )
 from lamplighter.validation.properties.phonon import PhononSettings
+from lamplighter.validation.properties.spectra import commensurate_points
 from lamplighter.validation.refs import force_set, load_references
 from lamplighter.validation.refs.force_sets import Displaced, to_ase
 
@@ -282,6 +284,52 @@ def test_force_noise_shows_in_the_noise_floor():
     assert loud.noise > 5 * calm.noise
     assert loud.correction > 10 * calm.correction
     assert loud.residual_force == pytest.approx(3.5e-3, rel=0.5)
+
+
+class Noisy(EMT):
+    """EMT with random errors of the forces, eV/Å; they may sum to zero."""
+
+    def __init__(self, size, *, balanced=False):
+        super().__init__()
+        self.size, self.balanced = size, balanced
+        self.random = np.random.default_rng(3)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        errors = self.size * self.random.standard_normal((len(self.atoms), 3))
+        if self.balanced:
+            errors -= errors.mean(axis=0)
+        self.results["forces"] = self.results["forces"] + errors
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_noise_floor_is_the_size_of_the_errors_of_modes(balanced):
+    # One atom in the primitive cell: without their mean the forces keep the acoustic
+    # modes at zero, and a floor that is taken from those alone says nothing.
+    crystal = bulk("Al", "fcc", a=3.994, cubic=True)
+    matrix = np.diag([3, 3, 3])
+    exact = force_constants(crystal, matrix, AseEngine(EMT()), 0.01)
+    points = commensurate_points(exact.phonons)
+    right = np.sort(exact.phonons.run_qpoints(points).frequencies)
+    assert exact.noise < 0.01
+    for size in (1e-5, 1e-3):
+        engine = AseEngine(Noisy(size, balanced=balanced))
+        found = force_constants(crystal, matrix, engine, 0.01)
+        wrong = np.sort(found.phonons.run_qpoints(points).frequencies)
+        squares = wrong * np.abs(wrong) - right * np.abs(right)
+        typical = np.sqrt(np.abs(squares).mean())
+        assert 0.5 * typical < found.noise < 2 * typical
+
+
+def test_isotopes_move_the_frequencies():
+    heavy = bulk("Cu")
+    heavy.set_masses([4 * 63.546])
+    settings = dataclasses.replace(FAST, mesh=5, check_displacement=None)
+    light = phonon.run(bulk("Cu"), AseEngine(EMT()), settings)
+    found = phonon.run(heavy, AseEngine(EMT()), settings)
+    for name in ("frequency_X_1", "frequency_L_3", "frequency_highest"):
+        ratio = light.values[name].value / found.values[name].value
+        assert ratio == pytest.approx(2.0, rel=1e-4)
 
 
 def test_noisy_forces_are_invalid():

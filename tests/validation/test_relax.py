@@ -16,6 +16,10 @@ from numpy.testing import assert_allclose
 from lamplighter.errors import ConfigError, DataError, EngineError
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines import AseEngine, LammpsEngine, pair_style
+from lamplighter.validation.properties.crystal import (
+    conventional,
+    space_group_symbol,
+)
 from lamplighter.validation.relax import (
     RelaxSettings,
     largest_force,
@@ -184,3 +188,55 @@ def test_strain_is_engineering_shear_in_voigt_order():
     assert_allclose(to_voigt(np.arange(9.0).reshape(3, 3)), [0, 4, 8, 6, 4, 2])
     atoms = strained(bulk("Cu", cubic=True, a=2.0), strain_tensor(4, 0.1))
     assert_allclose(atoms.cell.array[0], [2.0, 0.0, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("pbc", "cell", "message"),
+    [
+        ((True, True, False), None, r"Cu is no crystal; got: 1 atoms, 3 lattice"),
+        (False, None, r"pbc \[False, False, False\]; wanted: atoms in a cell"),
+        (True, np.diag([3.0, 3.0, 0.0]), "2 lattice vectors"),
+    ],
+)
+def test_what_is_not_periodic_is_refused(pbc, cell, message):
+    atoms = bulk("Cu")
+    atoms.pbc = pbc
+    if cell is not None:
+        atoms.set_cell(cell)
+    with pytest.raises(DataError, match=message):
+        relax_crystal(atoms, AseEngine(EMT()))
+
+
+def test_no_atoms_are_refused():
+    with pytest.raises(DataError, match="an empty structure is no crystal"):
+        relax_crystal(Atoms(cell=np.eye(3), pbc=True), AseEngine(EMT()))
+
+
+def test_spins_and_charges_that_are_dropped_are_said():
+    atoms = bulk("Cu")
+    atoms.set_initial_magnetic_moments([2.0])
+    atoms.set_initial_charges([-1.0])
+    relaxed = relax_crystal(atoms, AseEngine(EMT()))
+    assert relaxed.ok
+    assert failed(relaxed) == {"initial magnetic moments", "initial charges"}
+    zero = bulk("Cu")
+    zero.set_initial_magnetic_moments([0.0])
+    assert failed(relax_crystal(zero, AseEngine(EMT()))) == set()
+
+
+def test_isotopes_go_along_by_element():
+    atoms = bulk("Cu", cubic=True)
+    atoms.set_masses([65.0] * 4)
+    relaxed = relax_crystal(atoms, AseEngine(EMT())).atoms
+    assert standard_primitive(relaxed).get_masses() == pytest.approx([65.0])
+    assert conventional(relaxed).get_masses() == pytest.approx([65.0] * 4)
+    atoms.set_masses([63.0, 65.0, 65.0, 65.0])
+    with pytest.raises(DataError, match="atoms of Cu have several masses; got: 63 and"):
+        conventional(atoms)
+
+
+def test_atoms_on_top_of_each_other_are_said():
+    twice = Atoms("Cu2", positions=np.zeros((2, 3)), cell=3 * np.eye(3), pbc=True)
+    for function in (conventional, space_group_symbol):
+        with pytest.raises(DataError, match=r"symmetry|space group"):
+            function(twice)

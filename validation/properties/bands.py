@@ -6,61 +6,39 @@ that the two are compared at the same wave vectors in the same basis.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from lamplighter.errors import DataError, explain
+from lamplighter.validation.properties.band_path import (
+    GAMMA,
+    BandPath,
+    Corner,
+    default_path,
+)
+
+__all__ = [
+    "GAMMA",
+    "BandPath",
+    "Bands",
+    "Spectrum",
+    "Thermal",
+    "corner_frequencies",
+    "default_path",
+    "is_commensurate",
+    "longitudinal_optical",
+    "run_bands",
+    "run_spectrum",
+    "with_charges",
+]
 
 FloatArray = NDArray[np.float64]
-Corner = tuple[str, tuple[float, float, float]]
-
-GAMMA: Final = "Γ"
-
-# Corners in the basis of phonopy's primitive cells "F", "I" and "P", whose lattice
-# vectors are those of Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010).
-_G: Final[Corner] = (GAMMA, (0.0, 0.0, 0.0))
-_FCC: Final = (
-    (_G, ("X", (0.5, 0.0, 0.5)), ("U", (0.625, 0.25, 0.625))),
-    (("K", (0.375, 0.375, 0.75)), _G, ("L", (0.5, 0.5, 0.5)), ("W", (0.5, 0.25, 0.75))),
-)
-_BCC: Final = (
-    (
-        _G,
-        ("H", (0.5, -0.5, 0.5)),
-        ("N", (0.0, 0.0, 0.5)),
-        _G,
-        ("P", (0.25, 0.25, 0.25)),
-    ),
-)
-_CUBIC: Final = (
-    (_G, ("X", (0.0, 0.5, 0.0)), ("M", (0.5, 0.5, 0.0)), _G, ("R", (0.5, 0.5, 0.5))),
-)
-_FIRST_CUBIC_GROUP: Final = 195
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BandPath:
-    """A path through the Brillouin zone.
-
-    Attributes:
-        segments: continuous pieces, each a sequence of labelled corners in fractions of
-            the reciprocal vectors of the primitive cell.
-    """
-
-    segments: tuple[tuple[Corner, ...], ...]
-
-    def corners(self) -> dict[str, tuple[float, float, float]]:
-        """Return each label once, with its wave vector."""
-        return {label: q for segment in self.segments for label, q in segment}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,60 +60,6 @@ class Bands:
     ticks: tuple[float, ...]
     labels: tuple[str, ...]
     breaks: tuple[int, ...]
-
-
-def default_path(phonons: Phonopy) -> BandPath:
-    """Return the usual path for the primitive cell of `phonons`.
-
-    Cubic crystals have tabulated paths; for the others pymatgen's, carried over into
-    the basis of this primitive cell.
-
-    Raises:
-        DataError: the primitive cell spans another lattice than the standard one.
-    """
-    cell = phonons.primitive
-    as_tuple: Any = (cell.cell, cell.scaled_positions, cell.numbers)
-    spacegroup = spglib.get_symmetry_dataset(as_tuple, symprec=1e-4)
-    if spacegroup is None:
-        problem = "spglib finds no space group for the primitive cell"
-        raise DataError(explain(problem, got=f"{len(cell)} atoms"))
-    if spacegroup.number >= _FIRST_CUBIC_GROUP:
-        centring = spacegroup.international[0]
-        return BandPath(segments={"F": _FCC, "I": _BCC}.get(centring, _CUBIC))
-    return _general_path(phonons)
-
-
-def _general_path(phonons: Phonopy) -> BandPath:
-    from pymatgen.core.structure import Structure  # noqa: PLC0415 - half a second of import
-    from pymatgen.symmetry.bandstructure import HighSymmKpath  # noqa: PLC0415
-
-    cell = phonons.primitive
-    structure = Structure(cell.cell, cell.symbols, cell.scaled_positions)
-    with warnings.catch_warnings():
-        # It says that the orientation differs; the next lines carry the path over.
-        warnings.filterwarnings("ignore", "The input structure does not match")
-        standard = HighSymmKpath(structure, symprec=1e-4)
-    basis = standard.prim.lattice.matrix @ np.linalg.inv(cell.cell)
-    if np.abs(basis - np.rint(basis)).max() > 1e-3:
-        raise DataError(
-            explain(
-                "no automatic band path for this orientation of the cell",
-                got=f"{np.round(basis, 3).tolist()} in units of the standard cell",
-                wanted="whole numbers",
-                fix="give the path in the settings",
-            )
-        )
-    # q_cart = q_standard . inv(A_standard)^T, and A_standard = basis . A_cell.
-    turn = np.linalg.inv(basis).T
-    points: dict[str, tuple[float, float, float]] = {}
-    for label, q in standard.kpath["kpoints"].items():
-        one, two, three = map(float, np.asarray(q) @ turn)
-        points[label.replace("\\Gamma", GAMMA)] = (one, two, three)
-    names = [
-        [label.replace("\\Gamma", GAMMA) for label in segment]
-        for segment in standard.kpath["path"]
-    ]
-    return BandPath(segments=tuple(tuple((n, points[n]) for n in s) for s in names))
 
 
 def run_bands(phonons: Phonopy, path: BandPath, *, n_points: int = 160) -> Bands:

@@ -8,6 +8,7 @@ import spglib
 from ase import Atoms
 
 from lamplighter.errors import DataError, explain
+from lamplighter.validation.structures import symmetry, with_masses_of
 
 SYMPREC: Final = 1e-3
 """Distance in Å within which atoms count as symmetry-equivalent."""
@@ -24,10 +25,7 @@ def space_group_symbol(atoms: Atoms) -> str:
     Raises:
         DataError: spglib finds no space group, as with atoms on top of each other.
     """
-    found = spglib.get_symmetry_dataset(spglib_cell(atoms), symprec=SYMPREC)
-    if found is None:
-        raise _no_symmetry(atoms)
-    return str(found.international)
+    return str(symmetry(atoms, SYMPREC).international)
 
 
 def material_name(atoms: Atoms) -> str:
@@ -41,13 +39,18 @@ def conventional(atoms: Atoms) -> Atoms:
     Raises:
         DataError: spglib finds no space group.
     """
-    found = spglib.standardize_cell(
-        spglib_cell(atoms), to_primitive=False, no_idealize=False, symprec=SYMPREC
-    )
+    # spglib is changing from returning None to raising: both are the same to us.
+    try:
+        found = spglib.standardize_cell(
+            spglib_cell(atoms), to_primitive=False, no_idealize=False, symprec=SYMPREC
+        )
+    except spglib.SpglibError as error:
+        raise _no_symmetry(atoms) from error
     if found is None:
         raise _no_symmetry(atoms)
     lattice, scaled, numbers = found
-    return Atoms(numbers=numbers, cell=lattice, scaled_positions=scaled, pbc=True)
+    cell = Atoms(numbers=numbers, cell=lattice, scaled_positions=scaled, pbc=True)
+    return with_masses_of(cell, atoms)
 
 
 def _no_symmetry(atoms: Atoms) -> DataError:

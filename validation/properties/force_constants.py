@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
+from scipy import constants
 
 from lamplighter.errors import DataError, explain
 from lamplighter.validation.engines.base import Engine
@@ -22,6 +23,9 @@ IntArray = NDArray[np.int64]
 Centring = Literal["P", "F", "I", "A", "C", "R"]
 
 N_ACOUSTIC: Final = 3
+_THZ: Final = math.sqrt(constants.e / constants.atomic_mass) / (2e2 * math.pi)
+"""THz of sqrt(eV/Å^2/amu)."""
+
 _CENTRINGS: Final[dict[str, Centring]] = {
     letter: letter for letter in ("P", "F", "I", "A", "C", "R")
 }
@@ -36,8 +40,9 @@ class ForceConstants:
         residual_force: largest force before any displacement, eV/Å.
         drift: largest mean force on a displaced supercell, eV/Å.
         correction: largest change by symmetrisation over the largest force constant.
-        noise: largest acoustic frequency at Γ before symmetrisation, THz: what errors
-            of the size found in the forces do to the lowest modes.
+        noise: THz, what errors of the size found in the forces do to the lowest modes:
+            the larger of the acoustic frequencies at Γ before the mean force is
+            subtracted, and of `asymmetry_floor`.
         n_displaced: how many displaced supercells were computed.
     """
 
@@ -85,10 +90,15 @@ def force_constants(
     rest = results[0].forces
     changes = [result.forces - rest for result in results[1:]]
     drift = max(float(np.abs(change.mean(axis=0)).max()) for change in changes)
+    # Without their mean the forces keep translations at zero frequency whatever their
+    # noise: the acoustic modes tell the noise only before.
+    phonons.forces = changes
+    phonons.produce_force_constants()
+    acoustic = float(np.abs(acoustic_at_gamma(phonons)).max())
     phonons.forces = [change - change.mean(axis=0) for change in changes]
     phonons.produce_force_constants()
     raw = np.array(phonons.force_constants)
-    noise = float(np.abs(acoustic_at_gamma(phonons)).max())
+    noise = max(acoustic, asymmetry_floor(raw, float(phonons.masses.min())))
     phonons.symmetrize_force_constants(level=2, show_drift=False)
     final = np.asarray(phonons.force_constants)
     return ForceConstants(
@@ -135,6 +145,23 @@ def acoustic_at_gamma(phonons: Phonopy) -> FloatArray:
     frequencies = np.asarray(phonons.run_qpoints([[0, 0, 0]]).frequencies)[0]
     closest = np.argsort(np.abs(frequencies))[:N_ACOUSTIC]
     return np.asarray(frequencies[closest], dtype=float)
+
+
+def asymmetry_floor(matrix: FloatArray, mass: float) -> float:
+    """Return what errors like the asymmetry of force constants do to a mode, THz.
+
+    The constants of one pair of atoms from either one's displacement differ by the
+    errors of two forces; a squared frequency is a sum over all atoms of the supercell,
+    in which they add up as random numbers do. A potential whose forces always sum to
+    zero shows its noise here alone.
+
+    Args:
+        matrix: [N, N, 3, 3], eV/Å^2, force constants before any symmetrisation.
+        mass: of the lightest atom, amu.
+    """
+    apart = matrix - matrix.transpose(1, 0, 3, 2)
+    error = float(np.sqrt((apart**2).mean() / 2.0))
+    return _THZ * math.sqrt(error * math.sqrt(len(matrix)) / mass)
 
 
 def centring(unit: Atoms) -> Centring:

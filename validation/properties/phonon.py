@@ -138,7 +138,8 @@ def _reference_of(structure: Atoms, settings: PhononSettings) -> ForceSet | None
         return None
     name, group = material_name(structure), space_group(structure)
     if settings.reference == "auto":
-        found = FORCE_SETS.get(name)
+        # The force set has the masses of the natural elements.
+        found = None if structure.has("masses") else FORCE_SETS.get(name)
         return found if found is not None and found.space_group == group else None
     found = force_set(settings.reference)
     if (found.material, found.space_group) != (name, group):

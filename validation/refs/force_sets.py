@@ -246,8 +246,9 @@ def to_ase(cell: PhonopyAtoms) -> Atoms:
 
 
 def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
-    """Return ASE atoms as phonopy's structure; masses are phonopy's own."""
+    """Return ASE atoms as phonopy's structure; masses are phonopy's own unless set."""
     return PhonopyAtoms(
+        masses=atoms.get_masses() if atoms.has("masses") else None,
         symbols=atoms.get_chemical_symbols(),
         scaled_positions=atoms.get_scaled_positions(),
         cell=atoms.cell.array,
