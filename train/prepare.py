@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import sha256_file
-from lamplighter.resources import base_model, dataset
+from lamplighter.resources import dataset, model_file
 from lamplighter.train.config import HeadData, SplitSettings
 from lamplighter.train.data.cache import CachedFrames
 from lamplighter.train.data.cached_heads import (
@@ -76,11 +76,7 @@ def resolve(path: Path) -> Path:
     kind, _, name = str(path).partition(":")
     if kind == "dataset" and name:
         return dataset(name)
-    if kind == "model" and name:
-        if name != "base":
-            raise ConfigError(explain("unknown model", got=name, wanted="model:base"))
-        return base_model()
-    return path
+    return model_file(path)
 
 
 def prepare(

@@ -230,9 +230,9 @@ def convert(
     disagree, no file is written and the exit code is 1.
 
     Args:
-        models: A potential (safetensors). Several, which differ in the seed of their
-            training, make a committee: LAMMPS gets their mean, and how far they
-            disagree about each force.
+        models: A potential (safetensors), or model:base for the shipped one. Several,
+            which differ in the seed of their training, make a committee: LAMMPS gets
+            their mean, and how far they disagree about each force.
         head: The head to take; may be left out when there is only one. Of several,
             --head pbe r2scan, the script of LAMMPS names one.
         elements: The elements to keep, in any order: --elements Mg O.

@@ -65,7 +65,9 @@ def convert(
     """Write the ML-IAP file of a potential, or of a committee of several."""
     from lamplighter.lammps_interface.bundle import read
     from lamplighter.lammps_interface.convert import convert as write_mliap
+    from lamplighter.resources import model_file
 
+    models = [model_file(model) for model in models]
     path = write_mliap(
         models,
         [_head_name(models[0], head) for head in heads] or _head_name(models[0], None),

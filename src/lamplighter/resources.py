@@ -14,6 +14,20 @@ def base_model() -> Path:
     return _existing(_PACKAGE / "models" / "base.safetensors", "the base model")
 
 
+def model_file(path: Path) -> Path:
+    """Return a path, with ``model:base`` for the shipped base model looked up.
+
+    Raises:
+        ConfigError: there is no shipped model of that name.
+    """
+    kind, _, name = str(path).partition(":")
+    if kind != "model" or not name:
+        return path
+    if name != "base":
+        raise ConfigError(explain("unknown model", got=name, wanted="model:base"))
+    return base_model()
+
+
 def dataset_folder() -> Path:
     """Return the folder of the shipped data sets."""
     return _PACKAGE / "datasets"

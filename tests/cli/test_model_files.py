@@ -237,3 +237,15 @@ def test_another_condition_has_to_be_named(
     assert run("inspect", out, "--json") == 0
     facts = json.loads(capfd.readouterr().out)
     assert facts["conditions"] == {"elec_temp": 0.3}
+
+
+def test_the_shipped_model_has_a_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("inspect", "model:base") == 0
+    assert "b3lyp-d3bj" in capfd.readouterr().out
+    words = ["--head", "pbe", "--elements", "H", "-o"]
+    assert run("convert", "model:base", *words, tmp_path / "h.pt") == 0
+    assert (tmp_path / "h.pt").is_file()
+    assert run("convert", "model:none", *words, tmp_path / "no.pt") == 2
+    assert "wanted: model:base" in capfd.readouterr().err
