@@ -39,6 +39,45 @@ def test_a_crystal_sticks_to_itself_with_twice_its_surface_energy():
     assert min(found.arrays["shift_energies"]) == pytest.approx(-rigid, rel=0.05)
 
 
+def test_polar_planes_are_refused_before_anything_is_computed():
+    engine = SmoothPairs(r0=2.0, inner=2.3, cutoff=2.7)
+    found = adhesion.run(bulk("MgO", "rocksalt", a=4.0), engine, AdhesionSettings())
+    assert found.status == "invalid"
+    assert found.values == {}
+    assert {check.name for check in found.failed()} == {"polar surface"}
+
+
+@pytest.mark.slow
+def test_the_registry_is_sought_again_with_thicker_slabs():
+    # Six layers of (110) end with another layer of the stacking than nine: at one
+    # shift the interfaces differ by 40 J/m^2. The faces interlock: 1.27 Å apart.
+    settings = AdhesionSettings(
+        miller=(1, 1, 0), other_miller=(1, 1, 0), min_length=6.0, n_shifts=2
+    )
+    found = adhesion.run(bulk("Cu", a=3.6), AseEngine(EMT()), settings)
+    assert found.status == "ok"
+    gap = found.values["interface_gap"].value
+    assert gap == pytest.approx(3.6 / 8**0.5, abs=0.1)
+    for name in ("work_of_adhesion", "work_of_adhesion_rigid"):
+        assert found.values[name].error < 0.01 * found.values[name].value
+
+
+@pytest.mark.slow
+def test_a_registry_off_the_grid_is_found():
+    # No point of the grid is the crystal's own stacking along (211).
+    engine = AseEngine(EMT())
+    planes = {"miller": (2, 1, 1), "other_miller": (2, 1, 1)}
+    found = adhesion.run(
+        bulk("Cu", a=3.6), engine, AdhesionSettings(n_shifts=4, **planes, **SMALL)
+    )
+    gamma = surface.run(
+        bulk("Cu", a=3.6), engine, SurfaceSettings(miller=(2, 1, 1), min_length=8.0)
+    )
+    assert found.values["work_of_adhesion_rigid"].value == pytest.approx(
+        2 * gamma.values["cleavage_energy_211"].value, rel=0.02
+    )
+
+
 @pytest.mark.slow
 def test_another_metal_is_strained_and_says_so():
     settings = AdhesionSettings(
@@ -99,7 +138,9 @@ def test_a_scan_that_misses_the_minimum_is_invalid():
     [
         ({"gaps": (1.0, 1.1)}, "registries of an interface"),
         ({"n_shifts": 0}, "registries of an interface"),
-        ({"max_strain": 0.0}, "common cell of an interface"),
+        ({"max_strain": 0.0}, "common cell of an interface: max_strain"),
+        ({"min_length": -1.0}, "common cell of an interface: min_length"),
+        ({"other_miller": (0, 0, 0, 1)}, "no plane has these Miller indices"),
     ],
 )
 def test_settings_are_refused(settings, message):

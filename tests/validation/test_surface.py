@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from ase.build import bulk, fcc111
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
 from ase.neighborlist import neighbor_list
+from ase.spacegroup import crystal as make_crystal
 
 from lamplighter.errors import ConfigError, DataError
 from lamplighter.units import J_M2_PER_EV_A2
@@ -19,6 +21,7 @@ from lamplighter.validation.compare import compare
 from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties import facets, slabs, surface
+from lamplighter.validation.properties.cleave import cleaver, plane_name
 from lamplighter.validation.properties.surface import SurfaceSettings
 from lamplighter.validation.properties.thickness import fit_thickness
 from lamplighter.validation.refs import load_references
@@ -264,12 +267,57 @@ def test_oblique_cells_are_reduced_and_keep_their_hand():
 
 
 def test_nominal_charges_come_from_valences_or_composition():
-    assert slabs.nominal_charges(mgo()) == {12: 2.0, 8: -2.0}
+    expected = np.where(mgo().numbers == 12, 2.0, -2.0)
+    assert slabs.nominal_charges(mgo()) == pytest.approx(expected)
     assert slabs.nominal_charges(bulk("Cu")) is None
-    assert slabs.nominal_charges(bulk("CuAu", "cesiumchloride", a=3.0)) in (
-        None,
-        {29: 0.0, 79: 0.0},
+    assert slabs.nominal_charges(bulk("CuAu", "cesiumchloride", a=3.0)) is None
+    # Electronegativities of no salt: charges of 4 e would make SiGe(111) polar.
+    assert slabs.nominal_charges(bulk("SiGe", "zincblende", a=5.5)) is None
+    silicide = make_crystal(
+        ["Si", "Ni"],
+        [(0, 0, 0), (0.5, 0.5, 0)],
+        spacegroup=221,
+        cellpar=[3.5] * 3 + [90] * 3,
     )
+    assert slabs.nominal_charges(silicide) is None
+    assert slabs.nominal_charges(bulk("SiC", "zincblende", a=4.36)) == pytest.approx(
+        [4.0, -4.0]
+    )
+
+
+def test_an_element_in_two_states_does_not_hide_a_polar_plane():
+    magnetite = make_crystal(
+        ["Fe", "Fe", "O"],
+        [(0.125, 0.125, 0.125), (0.5, 0.5, 0.5), (0.2549, 0.2549, 0.2549)],
+        spacegroup=227,
+        setting=2,
+        cellpar=[8.394] * 3 + [90] * 3,
+    )
+    cuts = slabs.terminations(magnetite, (1, 1, 1), [8.0], 12.0)
+    check = facets.polarity_of(cuts)
+    assert not check.ok
+    assert check.hard
+    charges = slabs.nominal_charges(magnetite)
+    assert sum(charges) == pytest.approx(0.0, abs=1e-9)
+    assert len({round(q, 6) for q in charges}) == 3
+
+
+def test_a_compound_without_charges_is_not_called_harmless():
+    (cut,) = slabs.terminations(mgo(), (1, 0, 0), [4.0], 12.0)
+    assert cut.ionic
+    check = facets.polarity_of([dataclasses.replace(cut, dipole=None)])
+    assert (check.ok, check.hard) == (False, False)
+    assert "NOT tested" in check.text
+    element = dataclasses.replace(cut, dipole=None, ionic=False)
+    assert facets.polarity_of([element]).ok
+
+
+def test_atoms_far_apart_and_vicinal_planes_can_be_cut():
+    # Nearest atoms of caesium are 5.3 Å apart; steps of (20 1 1) are 0.09 Å high.
+    (cut,) = slabs.terminations(bulk("Cs", a=6.16), (1, 1, 0), [10.0], 12.0)
+    assert len(cut.slabs[0]) >= 3
+    assert len(cleaver(bulk("Cu", a=3.6), (20, 1, 1)).cuts()) == 1
+    assert plane_name((20, 1, 1)) == "20_1_1"
 
 
 def test_a_slab_that_is_no_part_of_the_crystal_is_refused():
@@ -286,6 +334,11 @@ def test_a_slab_that_is_no_part_of_the_crystal_is_refused():
     ("settings", "message"),
     [
         ({"miller": (0, 0, 0)}, "no plane has these Miller indices"),
+        ({"miller": (1, 0, -1, 0)}, "leave out the third of four hexagonal indices"),
+        ({"miller": (2, 0, 0)}, "without a common divisor"),
+        ({"miller": (1, 0)}, "three whole numbers"),
+        ({"miller": (0.5, 0, 0)}, "three whole numbers"),
+        ({"max_slope_error": 0.0}, "max_slope_error of the surface settings"),
         ({"n_thicknesses": 2}, "too few thicknesses"),
         ({"vacuum": -1.0}, "vacuum of the surface settings must be positive"),
         ({"min_length": 0.0}, "min_length of the surface settings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.neighborlist import neighbor_list
 from ase.spacegroup import crystal as make_crystal
+from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from lamplighter.errors import ConfigError, OptionalDependencyError
 from lamplighter.units import J_M2_PER_EV_A2
@@ -35,6 +37,12 @@ QUARTZ = make_crystal(
     [(0.4697, 0, 0), (0.4135, 0.2669, 0.1191)],
     spacegroup=152,
     cellpar=[4.916, 4.916, 5.405, 90, 90, 120],
+)
+ZIRCONIA = make_crystal(
+    ["Zr", "O", "O"],
+    [(0.275, 0.04, 0.208), (0.07, 0.33, 0.345), (0.45, 0.757, 0.479)],
+    spacegroup=14,
+    cellpar=[5.15, 5.21, 5.32, 90, 99.2, 90],
 )
 RUTILE = make_crystal(
     ["Ti", "O"],
@@ -177,6 +185,53 @@ def test_all_terminations_are_reported():
     assert two == pytest.approx(3 * one)
 
 
+def test_a_termination_that_fails_a_hard_check_has_no_value(monkeypatch):
+    # The second cut of silicon(111) gets a slope that is not the crystal's.
+    real = surfaces.compute_facet
+
+    def wrong_slope(cut, *others):
+        facet = real(cut, *others)
+        if facet.cleaved.gamma < 0.08:
+            return facet
+        tilted = dataclasses.replace(facet.relaxed, slope_error=0.01)
+        return dataclasses.replace(facet, relaxed=tilted)
+
+    settings = SurfacesSettings(min_length=5.0)
+    monkeypatch.setattr(surfaces, "compute_facet", wrong_slope)
+    found = surfaces.run(bulk("Si", a=5.43), Bonds(), settings)
+    assert "surface_energy_111" in found.values
+    assert not any("termination_2" in name for name in found.values)
+
+
+def test_another_termination_that_did_not_relax_is_a_warning(monkeypatch):
+    real = surfaces.compute_facet
+
+    def unfinished(cut, *others):
+        facet = real(cut, *others)
+        return dataclasses.replace(facet, converged=facet.cleaved.gamma < 0.08)
+
+    settings = SurfacesSettings(min_length=5.0)
+    monkeypatch.setattr(surfaces, "compute_facet", unfinished)
+    found = surfaces.run(bulk("Si", a=5.43), Bonds(), settings)
+    assert "surface_energy_111" in found.values
+    assert "other terminations (111)" in {check.name for check in found.failed()}
+
+
+def test_a_plane_that_failed_leaves_no_shape(monkeypatch):
+    real = surfaces.compute_facet
+
+    def unfinished(cut, *others):
+        facet = real(cut, *others)
+        return dataclasses.replace(facet, converged=cut.area < 10.0)
+
+    monkeypatch.setattr(surfaces, "compute_facet", unfinished)
+    found = wulff.run(mgo(), Bonds(), WulffSettings(min_length=5.0))
+    assert found.status == "invalid"
+    assert found.values == {}
+    (check,) = [c for c in found.failed() if c.name == "no plane failed"]
+    assert "110" in check.text
+
+
 def test_shape_of_broken_bonds_is_the_truncated_octahedron():
     # Nearest-neighbour bonds: gamma ~ (2 h + k) / |hkl|; the shape has six squares and
     # eight regular hexagons of the same edge: squares 6, hexagons 8 * 3 sqrt(3) / 2.
@@ -222,6 +277,41 @@ def test_surface_energies_and_shape_of_copper_follow_from_dft_slabs():
     largest = sorted(shape.fractions, key=shape.fractions.get)[:-3:-1]
     assert largest == [(1, 1, 1), (1, 0, 0)]
     assert min(energies.values()) < shape.average < 1.45
+
+
+def _areas(crystal, energies):
+    """Return area fractions from an intersection of half-spaces."""
+    cell = wulff.conventional(crystal)
+    rows, planes = [], []
+    for plane, energy in energies.items():
+        images = np.asarray(plane) @ wulff.laue_rotations(cell)
+        for index in sorted({tuple(image) for image in images.tolist()}):
+            normal = np.linalg.inv(cell.cell.array) @ np.array(index)
+            rows.append([*(normal / np.linalg.norm(normal)), -energy])
+            planes.append(plane)
+    corners = HalfspaceIntersection(np.array(rows), np.zeros(3)).intersections
+    areas = dict.fromkeys(energies, 0.0)
+    for row, plane in zip(rows, planes, strict=True):
+        on = np.abs(corners @ row[:3] + row[3]) < 1e-8
+        face = np.unique(corners[on].round(8), axis=0)
+        if len(face) > 2:
+            flat = face @ np.linalg.svd(np.array([row[:3]]))[2][1:].T
+            areas[plane] += ConvexHull(flat).volume
+    return {plane: area / sum(areas.values()) for plane, area in areas.items()}
+
+
+@pytest.mark.parametrize(
+    ("crystal", "energies"),
+    [
+        (bulk("Mg", "hcp", a=3.2, c=5.2), {(0, 0, 1): 1.0, (1, 1, 0): 1.1}),
+        (QUARTZ, {(1, 0, 1): 1.0, (1, 0, 0): 1.2}),
+        (ZIRCONIA, {(1, 1, 1): 1.0, (-1, 1, 1): 0.9, (0, 0, 1): 1.1}),
+    ],
+)
+def test_shapes_of_other_systems_are_intersections_of_half_spaces(crystal, energies):
+    shape = wulff_shape(crystal, energies)
+    assert shape.fractions == pytest.approx(_areas(crystal, energies), abs=1e-6)
+    assert min(shape.fractions.values()) > 0.05
 
 
 def test_planes_that_enclose_nothing_give_no_shape():

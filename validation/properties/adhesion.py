@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
+from scipy.optimize import minimize
 
 from lamplighter.units import J_M2_PER_EV_A2
 from lamplighter.validation.engines.base import Engine
@@ -18,11 +19,14 @@ from lamplighter.validation.properties.base import (
     PropertyResult,
     Quantity,
     at_most,
+    status_of,
 )
 from lamplighter.validation.properties.crystal import material_name
+from lamplighter.validation.properties.facets import polarity_of
 from lamplighter.validation.properties.interface import (
     AdhesionSettings,
     Interface,
+    cuts,
     interface,
 )
 from lamplighter.validation.properties.slabs import FloatArray
@@ -36,6 +40,8 @@ from lamplighter.validation.relax import (
 __all__ = ["AdhesionSettings", "run"]
 
 _WANT = ("energy", "forces")
+_EVALUATIONS: Final = 80
+"""Rigid interfaces on the way from the best point of the grid downhill."""
 
 
 def run(
@@ -74,13 +80,18 @@ def run(
     arrays: dict[str, Any] = {}
     method: dict[str, Any] = asdict(settings)
     if all(crystal.ok for crystal in crystals):
+        checks += [
+            polarity_of(found)
+            for found in cuts(crystals, engine, settings, settings.min_length)
+        ]
+    if status_of(checks) != "invalid":
         made = interface(crystals, engine, settings, settings.min_length)
         checks.append(_match_check(made, settings))
         if made is not None:
             more, values, arrays = _compute(made, crystals, engine, settings)
             checks += more
             method |= {"n_atoms": len(made.lower) + len(made.upper),
-                       "area": made.match.area}  # fmt: skip
+                       "area": made.match.area, "turn_degrees": made.match.turn}  # fmt: skip
     return PropertyResult.conclude(
         "adhesion",
         f"{material_name(structure)}-{material_name(crystals[1].atoms)}",
@@ -109,34 +120,46 @@ def _match_check(made: Interface | None, settings: AdhesionSettings) -> Check:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rigid:
+    """The best way to put two slabs on each other as they are.
+
+    Attributes:
+        shift: [2], Å, of the upper slab.
+        gap: Å.
+        work: J/m^2.
+        inside: whether the best distance is inside the scan.
+        shifts: that were tried.
+        gaps: that were tried, Å.
+        works: [n_shifts, n_gaps], J/m^2.
+    """
+
+    shift: FloatArray
+    gap: float
+    work: float
+    inside: bool
+    shifts: list[FloatArray]
+    gaps: FloatArray
+    works: FloatArray
+
+
 def _compute(
     made: Interface, crystals: list[Relaxed], engine: Engine, settings: AdhesionSettings
 ) -> tuple[list[Check], dict[str, Quantity], dict[str, Any]]:
-    apart = [r.energy for r in engine.compute_many([made.lower, made.upper], _WANT)]
-    shifts = [
-        np.array(pair) / settings.n_shifts @ made.cell
-        for pair in product(range(settings.n_shifts), repeat=2)
-    ]
-    gaps = np.array(sorted(settings.gaps)) * made.contact
-    table = np.array([
-        [r.energy for r in engine.compute_many(
-            [made.joined(shift, float(gap)) for gap in gaps], _WANT)]
-        for shift in shifts
-    ])  # fmt: skip
-    works = (sum(apart) - table) / made.match.area * J_M2_PER_EV_A2
-    best, column = np.unravel_index(int(works.argmax()), works.shape)
-    inside = 0 < column < len(gaps) - 1
-    gap, rigid = _peak(gaps, works[best], int(column)) if inside else (gaps[column],
-                       float(works[best, column]))  # fmt: skip
-    relaxed, ok, force = _relaxed(made, shifts[best], gap, engine, settings)
+    rigid = _scan(made, engine, settings)
+    relaxed, ok, force = _relaxed(made, rigid, engine, settings)
     again: tuple[float | None, float | None] = (None, None)
     if settings.check_thickness:
         thick = interface(crystals, engine, settings, 1.5 * settings.min_length)
         if thick is not None:
-            again = _thicker(thick, shifts[best], gap, engine, settings)
+            # Another thickness ends with another layer of the stacking: the registry
+            # has to be sought again.
+            other = _scan(thick, engine, settings)
+            work, same, _ = _relaxed(thick, other, engine, settings)
+            again = (other.work, work if same else None)
     checks = [
-        Check(name="distance inside the scan", ok=bool(inside), value=float(gap),
-              limit=float(gaps[-1]), text="best rigid distance, Å: widen gaps"),
+        Check(name="distance inside the scan", ok=rigid.inside, value=rigid.gap,
+              limit=float(rigid.gaps[-1]), text="best rigid distance, Å: widen gaps"),
         Check(name="relaxations", ok=ok, value=force, limit=settings.fmax,
               text="largest force on interface and slabs, eV/Å"),
         at_most("strain", made.match.largest, 0.02, "of the upper crystal: the work is "
@@ -144,61 +167,72 @@ def _compute(
     ]  # fmt: skip
     values = {
         "work_of_adhesion": _with_error(relaxed, again[1]),
-        "work_of_adhesion_rigid": _with_error(rigid, again[0]),
+        "work_of_adhesion_rigid": _with_error(rigid.work, again[0]),
         "interface_strain": Quantity(value=made.match.largest, unit=""),
-        "interface_gap": Quantity(value=float(gap), unit="Å"),
+        "interface_gap": Quantity(value=rigid.gap, unit="Å"),
     }
+    best = int(np.argmax(rigid.works.max(axis=1)))
     arrays = {
-        "gaps": gaps,
-        "energies": -works[best],
-        "shifts": shifts,
-        "shift_energies": -works.max(axis=1),
+        "gaps": rigid.gaps,
+        "energies": -rigid.works[best],
+        "shifts": rigid.shifts,
+        "shift_energies": -rigid.works.max(axis=1),
         "strains": list(made.match.strains),
     }
     return checks, values, arrays
 
 
-def _peak(gaps: FloatArray, works: FloatArray, index: int) -> tuple[float, float]:
-    """Return place and height of the parabola through the three best points."""
-    near = slice(index - 1, index + 2)
-    a, b, c = np.polyfit(gaps[near] - gaps[index], works[near], 2)
-    place = -b / (2 * a)
-    return float(gaps[index] + place), float(c - b * b / (4 * a))
+def _scan(made: Interface, engine: Engine, settings: AdhesionSettings) -> Rigid:
+    """Return the best registry and distance: of a grid, and from there downhill."""
+    apart = sum(r.energy for r in engine.compute_many([made.lower, made.upper], _WANT))
+    unit = J_M2_PER_EV_A2 / made.match.area
+    shifts = [
+        np.array(pair) / settings.n_shifts @ made.cell
+        for pair in product(range(settings.n_shifts), repeat=2)
+    ]
+    table = np.array([
+        [made.touching(shift, fraction) for fraction in sorted(settings.gaps)]
+        for shift in shifts
+    ])  # fmt: skip
+    energies = np.array([
+        [r.energy for r in engine.compute_many(
+            [made.joined(shift, float(gap)) for gap in row], _WANT)]
+        for shift, row in zip(shifts, table, strict=True)
+    ])  # fmt: skip
+    works = (apart - energies) * unit
+    best, column = np.unravel_index(int(works.argmax()), works.shape)
+    gaps = table[best]
+
+    def cost(place: FloatArray) -> float:
+        joined = made.joined(place[:2], float(place[2]))
+        return -(apart - engine.compute(joined, _WANT).energy) * unit
+
+    start = np.array([*shifts[best], gaps[column]])
+    steps = start + np.vstack([np.zeros(3), 0.2 * np.eye(3)])
+    options = {"maxfev": _EVALUATIONS, "initial_simplex": steps, "xatol": 1e-3}
+    end = minimize(cost, start, method="Nelder-Mead", options=options)
+    return Rigid(
+        shift=end.x[:2],
+        gap=float(end.x[2]),
+        work=-float(end.fun),
+        inside=bool(0 < column < len(gaps) - 1 and gaps[0] < end.x[2] < gaps[-1]),
+        shifts=shifts,
+        gaps=gaps,
+        works=works,
+    )
 
 
 def _relaxed(
-    made: Interface,
-    shift: FloatArray,
-    gap: float,
-    engine: Engine,
-    settings: AdhesionSettings,
+    made: Interface, rigid: Rigid, engine: Engine, settings: AdhesionSettings
 ) -> tuple[float, bool, float]:
     """Return the work of relaxed slabs, whether all relaxed, and the largest force."""
     ends = [
         relax_ions(atoms, engine, fmax=settings.fmax, max_steps=settings.max_steps)
-        for atoms in (made.joined(shift, gap), made.lower, made.upper)
+        for atoms in (made.joined(rigid.shift, rigid.gap), made.lower, made.upper)
     ]
     work = (ends[1].energy + ends[2].energy - ends[0].energy) / made.match.area
     force = max(float(np.linalg.norm(end.forces, axis=1).max()) for end in ends)
     return work * J_M2_PER_EV_A2, all(end.ok for end in ends), force
-
-
-def _thicker(
-    made: Interface,
-    shift: FloatArray,
-    gap: float,
-    engine: Engine,
-    settings: AdhesionSettings,
-) -> tuple[float, float]:
-    """Return rigid and relaxed work of thicker slabs at the same registry and gap."""
-    both, low, high = (
-        result.energy
-        for result in engine.compute_many(
-            [made.joined(shift, gap), made.lower, made.upper], _WANT
-        )
-    )
-    rigid = (low + high - both) / made.match.area * J_M2_PER_EV_A2
-    return rigid, _relaxed(made, shift, gap, engine, settings)[0]
 
 
 def _with_error(value: float, again: float | None) -> Quantity:

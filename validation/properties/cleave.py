@@ -8,6 +8,7 @@ integer vectors within the plane.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import gcd
@@ -30,7 +31,7 @@ IntArray = NDArray[np.int64]
 Miller = tuple[int, int, int]
 
 SAME_LAYER: Final = 0.1
-"""Atoms whose heights differ by less, Å, are never cut apart."""
+"""Atoms whose heights differ by less, Å, are not cut apart, if any differ by more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,9 @@ class Cleaver:
         """
         levels = np.sort(np.mod(self.heights(), 1.0))
         gaps = np.diff(np.append(levels, levels[0] + 1.0))
-        wide = gaps * self.spacing > SAME_LAYER
+        # Steps of a vicinal plane may all be lower than that: the highest count then.
+        limit = min(SAME_LAYER / self.spacing, float(gaps.max()) * (1 - 1e-6))
+        wide = gaps > limit
         middles = np.mod(levels + gaps / 2, 1.0)[wide]
         found: list[float] = []
         for middle in np.sort(middles):
@@ -114,20 +117,42 @@ class Cleaver:
         return moves
 
 
+def check_miller(miller: Sequence[Any]) -> None:
+    """Refuse what are no three whole numbers without a common divisor.
+
+    Raises:
+        ConfigError: four indices, fractions, zeros only, or a multiple as in (2, 0, 0).
+    """
+    whole = all(isinstance(i, int | np.integer) for i in miller)
+    if len(miller) == 3 and whole and gcd(*map(int, miller)) == 1:
+        return
+    fix = "name the plane by its smallest whole numbers"
+    if len(miller) == 4:
+        fix = (
+            "leave out the third of four hexagonal indices: (1, 0, -1, 1) is (1, 0, 1)"
+        )
+    raise ConfigError(
+        explain(
+            "no plane has these Miller indices",
+            got=miller,
+            wanted="three whole numbers, not all zero, without a common divisor",
+            fix=fix,
+        )
+    )
+
+
 def cleaver(crystal: Atoms, miller: Miller) -> Cleaver:
     """Return a crystal with the plane of given indices.
 
     Args:
         crystal: any cell; Miller indices belong to its standard conventional cell.
-        miller: whole numbers, not all zero; a common divisor does not matter.
+        miller: see [`check_miller`][].
 
     Raises:
-        ConfigError: all indices are zero.
+        ConfigError: no plane has these indices.
         DataError: spglib finds no space group.
     """
-    if not any(miller):
-        problem = "no plane has these Miller indices"
-        raise ConfigError(explain(problem, got=miller, wanted="not all zero"))
+    check_miller(miller)
     cell = conventional(crystal)
     lattice, scaled, numbers = _primitive(cell)
     primitive = Atoms(numbers=numbers, cell=lattice, scaled_positions=scaled, pbc=True)
@@ -186,8 +211,12 @@ def miller_orbits(crystal: Atoms, max_index: int) -> dict[Miller, int]:
 
 
 def plane_name(miller: Miller) -> str:
-    """Return the indices as they stand in the name of a value: ``110`` or ``1-10``."""
-    return "".join(str(index) for index in miller)
+    """Return the indices as they stand in the name of a value: ``110`` or ``1-10``.
+
+    Indices of two digits are kept apart, as in ``1_1_10``.
+    """
+    between = "_" if max(map(abs, miller)) > 9 else ""
+    return between.join(str(index) for index in miller)
 
 
 def _beauty(plane: Miller) -> tuple[int, int, tuple[int, ...]]:

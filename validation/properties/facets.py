@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
@@ -32,66 +32,49 @@ _MIN_VACUUM: Final = 12.0
 _BEYOND_CUTOFF: Final = 2.0
 
 
-class SlabSettings(Protocol):
-    """The settings that say how a slab is made and judged; see `SurfaceSettings`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlabSettings:
+    """How slabs are made and judged: what `surface`, `surfaces` and `wulff` share.
 
-    @property
-    def n_thicknesses(self) -> int:
-        """How many slabs."""
-        ...
-
-    @property
-    def min_length(self) -> float | None:
-        """Thickness of the thinnest slab, Å."""
-        ...
-
-    @property
-    def vacuum(self) -> float | None:
-        """Empty space, Å."""
-        ...
-
-    @property
-    def fmax(self) -> float:
-        """Largest force on a relaxed slab, eV/Å."""
-        ...
-
-    @property
-    def max_steps(self) -> int:
-        """Steps of each slab's relaxation."""
-        ...
-
-    @property
-    def max_slope_error(self) -> float:
-        """How far the slope may be from the crystal's energy, eV/atom."""
-        ...
-
-    @property
-    def max_displacement(self) -> float:
-        """Move of an atom that counts as a reconstruction, Å."""
-        ...
-
-    @property
-    def max_change(self) -> float:
-        """Largest relative difference of the two thickest slabs."""
-        ...
-
-
-def check_slab_settings(settings: SlabSettings) -> None:
-    """Refuse settings that give no surface energy.
-
-    Raises:
-        ConfigError: too few thicknesses, or a length not positive.
+    Attributes:
+        n_thicknesses: how many slabs per termination, at least three.
+        min_length: thickness of the thinnest slab, Å; ``None`` is 10 Å or twice the
+            engine's cutoff, whichever is more.
+        vacuum: empty space, Å; ``None`` is 12 Å, or the cutoff and 2 Å if that is more.
+        fmax: largest force on the relaxed slab, eV/Å.
+        max_steps: of each slab's relaxation.
+        crystal_fmax: largest force of the relaxed crystal, eV/Å.
+        max_slope_error: how far the slope may be from the crystal's energy, eV/atom.
+        max_displacement: beyond which an atom's move counts as a reconstruction, Å.
+        max_change: how much the surface energies of the two thickest slabs may differ,
+            as a fraction.
     """
-    if settings.n_thicknesses < MIN_THICKNESSES:
-        problem = "too few thicknesses for a fit with a check"
-        wanted = f"at least {MIN_THICKNESSES}"
-        raise ConfigError(explain(problem, got=settings.n_thicknesses, wanted=wanted))
-    lengths = {"min_length": settings.min_length, "vacuum": settings.vacuum}
-    given = {key: value for key, value in lengths.items() if value is not None}
-    for name, value in {**given, "fmax": settings.fmax}.items():
-        if not value > 0:
-            problem = f"{name} of the surface settings must be positive"
-            raise ConfigError(explain(problem, got=value, wanted="> 0"))
+
+    n_thicknesses: int = 3
+    min_length: float | None = None
+    vacuum: float | None = None
+    fmax: float = 1e-3
+    max_steps: int = 200
+    crystal_fmax: float = 1e-4
+    max_slope_error: float = 1e-4
+    max_displacement: float = 1.0
+    max_change: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse settings that give no surface energy.
+
+        Raises:
+            ConfigError: too few thicknesses, or a number that has to be positive.
+        """
+        if self.n_thicknesses < MIN_THICKNESSES:
+            problem = "too few thicknesses for a fit with a check"
+            wanted = f"at least {MIN_THICKNESSES}"
+            raise ConfigError(explain(problem, got=self.n_thicknesses, wanted=wanted))
+        for name in SlabSettings.__slots__:
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                problem = f"{name} of the surface settings must be positive"
+                raise ConfigError(explain(problem, got=value, wanted="> 0"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +146,14 @@ def polarity_of(cuts: Sequence[Termination]) -> Check:
     """Return whether a cut without a dipole of nominal charges exists."""
     dipoles = [cut.dipole for cut in cuts if cut.dipole is not None]
     if not dipoles:
-        text = "no nominal charges (an element or an alloy): no polar planes"
-        return Check(name="polar surface", ok=True, text=text)
+        unknown = any(cut.ionic for cut in cuts)
+        text = (
+            "NOT tested: no nominal charges can be assigned, and a polar plane would "
+            "get a number that means nothing"
+            if unknown
+            else "no nominal charges (an element or an alloy): no polar planes"
+        )
+        return Check(name="polar surface", ok=not unknown, text=text, hard=False)
     lowest = min(dipoles)
     polar = all(cut.polar for cut in cuts)
     return Check(
@@ -327,4 +316,21 @@ def facet_checks(facet: Facet, settings: SlabSettings) -> list[Check]:
             ),
             hard=False,
         ),
+    ]
+
+
+def others_relaxed(found: Sequence[Facet]) -> list[Check]:
+    """Return the check that no termination may yet become the lowest one."""
+    if len(found) < 2:
+        return []
+    open_ones = sum(not facet.converged for facet in found)
+    return [
+        Check(
+            name="other terminations",
+            ok=not open_ones,
+            value=float(open_ones),
+            limit=0.0,
+            text=f"of {len(found)} that did not relax: one of them may be the lowest",
+            hard=False,
+        )
     ]

@@ -12,9 +12,14 @@ from ase.data import covalent_radii
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
-from lamplighter.validation.properties.cleave import Miller
+from lamplighter.validation.properties.cleave import Miller, check_miller
 from lamplighter.validation.properties.matching import Match, best_match
-from lamplighter.validation.properties.slabs import FloatArray, terminations
+from lamplighter.validation.properties.slabs import (
+    FloatArray,
+    Termination,
+    lowest_cut,
+    terminations,
+)
 from lamplighter.validation.relax import Relaxed
 
 
@@ -32,8 +37,8 @@ class AdhesionSettings:
         max_area: of the common cell, Å^2.
         max_strain: largest principal strain of the upper crystal.
         n_shifts: registries that are tried along each vector of the smaller cell.
-        gaps: distances that are tried, as fractions of the sum of the covalent radii of
-            the atoms that meet.
+        gaps: distances that are tried: atoms that meet are that far apart, as a
+            fraction of the sum of their covalent radii.
         check_thickness: whether thicker slabs give the error bars.
         fmax: largest force after relaxation, eV/Å.
         max_steps: of each relaxation.
@@ -59,8 +64,10 @@ class AdhesionSettings:
         """Refuse interfaces without distance or registry.
 
         Raises:
-            ConfigError: too few gaps or shifts, or a limit that is not positive.
+            ConfigError: no plane, too few gaps or shifts, or a number not positive.
         """
+        check_miller(self.miller)
+        check_miller(self.other_miller)
         if len(self.gaps) < 3 or min(self.gaps) <= 0 or self.n_shifts < 1:
             raise ConfigError(
                 explain(
@@ -69,14 +76,12 @@ class AdhesionSettings:
                     wanted="1 shift or more, three positive gaps or more",
                 )
             )
-        if not self.max_strain > 0 or not self.max_area > 0:
-            raise ConfigError(
-                explain(
-                    "common cell of an interface",
-                    got=f"strain {self.max_strain}, area {self.max_area}",
-                    wanted="positive limits",
+        for name in ("max_strain", "max_area", "min_length", "vacuum", "fmax"):
+            if not getattr(self, name) > 0:
+                problem = f"common cell of an interface: {name}"
+                raise ConfigError(
+                    explain(problem, got=getattr(self, name), wanted="> 0")
                 )
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +110,36 @@ class Interface:
         whole: Atoms = self.lower + above
         return whole
 
+    def touching(self, shift: FloatArray, fraction: float) -> float:
+        """Return the gap, Å, at which the first two atoms meet; faces may interlock.
 
-def interface(
+        Args:
+            shift: [2], Å, of the upper slab.
+            fraction: of the sum of two covalent radii that counts as meeting.
+        """
+        plane = self.lower.cell.array[:2, :2]
+        low, high = self.lower, self.upper
+        reach = fraction * (
+            covalent_radii[low.numbers][:, None] + covalent_radii[high.numbers]
+        )
+        depth = low.positions[:, 2].max() - low.positions[:, 2]
+        apart = high.positions[None, :, :2] + shift - low.positions[:, None, :2]
+        scaled = apart @ np.linalg.inv(plane)
+        scaled -= np.rint(scaled)
+        best = -np.inf
+        for image in product((-1, 0, 1), repeat=2):
+            sideways = np.linalg.norm((scaled + image) @ plane, axis=2)
+            rise = np.sqrt(np.maximum(reach**2 - sideways**2, 0.0))
+            rise -= depth[:, None] + high.positions[None, :, 2]
+            best = max(best, float(rise[sideways < reach].max(initial=-np.inf)))
+        # Narrow atoms may pass each other: then the faces meet as planes.
+        return best if np.isfinite(best) else fraction * self.contact
+
+
+def cuts(
     crystals: list[Relaxed], engine: Engine, settings: AdhesionSettings, length: float
-) -> Interface | None:
-    """Return two slabs in a common cell; None if no cell is small enough.
+) -> list[tuple[Termination, ...]]:
+    """Return the terminations of the lower and of the upper crystal.
 
     Args:
         crystals: the lower and the upper one, relaxed.
@@ -119,11 +149,30 @@ def interface(
     """
     vacuum = max(settings.vacuum, engine.info.cutoff + 5.0)
     planes = (settings.miller, settings.other_miller)
+    return [
+        terminations(crystal.atoms, plane, [length], vacuum)
+        for crystal, plane in zip(crystals, planes, strict=True)
+    ]
+
+
+def interface(
+    crystals: list[Relaxed], engine: Engine, settings: AdhesionSettings, length: float
+) -> Interface | None:
+    """Return two slabs in a common cell; None if no cell is small enough.
+
+    Of several terminations without dipole the one with the lowest energy is taken.
+
+    Args:
+        crystals: the lower and the upper one, relaxed.
+        engine: for its cutoff, and for the energy of terminations.
+        settings: see [`AdhesionSettings`][].
+        length: thickness of each slab, Å.
+    """
+    vacuum = max(settings.vacuum, engine.info.cutoff + 5.0)
     slabs = [
-        min(terminations(c.atoms, plane, [length], vacuum), key=lambda t: t.polar)
-        .slabs[0]
-        for c, plane in zip(crystals, planes, strict=True)
-    ]  # fmt: skip
+        lowest_cut(found, engine).slabs[0]
+        for found in cuts(crystals, engine, settings, length)
+    ]
     low, high = (slab.cell.array[:2, :2] for slab in slabs)
     match = best_match(low, high, settings.max_area, settings.max_strain)
     if match is None:

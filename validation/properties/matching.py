@@ -22,12 +22,14 @@ class Match:
         upper: the same in the upper lattice.
         area: of the lower supercell, Å^2.
         strains: principal strains of the upper lattice that make the cells the same.
+        turn: angle by which the upper lattice is turned, without sign, degrees.
     """
 
     lower: IntArray
     upper: IntArray
     area: float
     strains: tuple[float, float]
+    turn: float
 
     @property
     def largest(self) -> float:
@@ -39,6 +41,9 @@ def best_match(
     lower: FloatArray, upper: FloatArray, max_area: float, max_strain: float
 ) -> Match | None:
     """Return the smallest common cell of two plane lattices, None if there is none.
+
+    Among cells of equal strain that is the one which turns the upper lattice least: a
+    crystal lies on itself as it grew, and not upside down in the plane.
 
     Args:
         lower: [2, 2], Å, rows are lattice vectors.
@@ -65,6 +70,7 @@ def best_match(
         found,
         key=lambda match: (
             round(match.largest, 6),
+            round(match.turn, 4),
             match.lower.tolist(),
             match.upper.tolist(),
         ),
@@ -96,7 +102,9 @@ def _matches(
         if np.linalg.det(cell) * np.linalg.det(start) < 0:
             continue  # that would mirror the upper crystal
         deform = np.linalg.solve(cell, start)
-        stretches = np.linalg.svd(deform, compute_uv=False) - 1
+        left, values, right = np.linalg.svd(deform)
+        stretches, turned = values - 1, left @ right
+        angle = abs(float(np.degrees(np.arctan2(turned[0, 1], turned[0, 0]))))
         if np.abs(stretches).max() <= max_strain:
             found.append(
                 Match(
@@ -104,6 +112,7 @@ def _matches(
                     upper=turn @ other,
                     area=abs(float(np.linalg.det(start))),
                     strains=(float(stretches[0]), float(stretches[1])),
+                    turn=angle,
                 )
             )
     return found

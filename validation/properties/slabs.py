@@ -12,14 +12,21 @@ from typing import Final
 import numpy as np
 import spglib
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from pymatgen.analysis.bond_valence import BVAnalyzer
+from pymatgen.core.periodic_table import Element
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from lamplighter.errors import DataError, explain
+from lamplighter.validation.engines.base import Engine
 from lamplighter.validation.properties.cleave import Miller, cleaver
-from lamplighter.validation.properties.crystal import conventional, spglib_cell
+from lamplighter.validation.properties.crystal import (
+    SYMPREC,
+    conventional,
+    spglib_cell,
+)
+from lamplighter.validation.properties.extensivity import nearest_distance
+from lamplighter.validation.structures import symmetry
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +39,9 @@ LEAST_STEP: Final = 3.5
 POLAR_LIMIT: Final = 1e-3
 """Dipole per area, e/Å, above which the nominal charges make a slab polar."""
 
+_GROUP_14: Final = {"Si", "Ge", "Sn", "Pb"}
+_ANIONS: Final = {"N", "O", "F", "S", "Cl", "Se", "Br", "I"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Termination:
@@ -43,6 +53,7 @@ class Termination:
         area: of one face, Å^2.
         dipole: largest dipole of a slab per area from nominal charges, e/Å; ``None`` if
             no charges can be assigned, as in an element.
+        ionic: whether the crystal should have charges: a compound with an anion.
         equal_faces: whether a symmetry of the slab exchanges its two faces.
     """
 
@@ -51,6 +62,7 @@ class Termination:
     area: float
     dipole: float | None
     equal_faces: bool
+    ionic: bool = False
 
     @property
     def polar(self) -> bool:
@@ -74,8 +86,8 @@ def terminations(
         DataError: the slab generator gives a slab that is not part of the crystal.
     """
     cell = conventional(crystal)
-    charges = nominal_charges(cell)
     knife = cleaver(crystal, miller)
+    charges = nominal_charges(knife.primitive)
     repeats = _apart(lengths, knife.spacing)
     found = []
     for cut in knife.cuts():
@@ -89,9 +101,30 @@ def terminations(
                 area=face_area(slabs[0]),
                 dipole=_largest_dipole(slabs, charges),
                 equal_faces=all(faces_equal(slab) for slab in slabs),
+                ionic=_is_ionic(cell),
             )
         )
     return tuple(found)
+
+
+def lowest_cut(cuts: Sequence[Termination], engine: Engine) -> Termination:
+    """Return the termination of the lowest bare energy, polar ones last.
+
+    All of them hold the same atoms at the same number of repeats.
+
+    Args:
+        cuts: of one plane, one at least.
+        engine: what computes; it is not asked where there is no choice.
+
+    Raises:
+        EngineError: the engine fails.
+    """
+    good = [cut for cut in cuts if not cut.polar] or list(cuts)
+    if len(good) == 1:
+        return good[0]
+    found = engine.compute_many([cut.slabs[0] for cut in good], ("energy", "forces"))
+    energies = [result.energy for result in found]
+    return good[energies.index(min(energies))]
 
 
 def _apart(lengths: Sequence[float], spacing: float) -> list[int]:
@@ -166,7 +199,7 @@ def _check_slab(slab: Atoms, crystal: Atoms, miller: Miller) -> None:
     """Refuse a slab with another composition, or atoms nearer than in the crystal."""
     formula = slab.get_chemical_formula("metal", empirical=True)
     wanted = crystal.get_chemical_formula("metal", empirical=True)
-    nearest, expected = _nearest(slab), _nearest(crystal)
+    nearest, expected = nearest_distance(slab), nearest_distance(crystal)
     if formula == wanted and abs(nearest - expected) < 1e-3:
         return
     raise DataError(
@@ -177,11 +210,6 @@ def _check_slab(slab: Atoms, crystal: Atoms, miller: Miller) -> None:
             fix="give the structure in its standard conventional cell",
         )
     )
-
-
-def _nearest(atoms: Atoms) -> float:
-    distances = neighbor_list("d", atoms, 5.0)
-    return float(distances.min()) if len(distances) else np.inf
 
 
 def count_layers(slab: Atoms) -> int:
@@ -195,41 +223,66 @@ def face_area(slab: Atoms) -> float:
     return float(np.linalg.norm(np.cross(*slab.cell.array[:2])))
 
 
-def nominal_charges(crystal: Atoms) -> dict[int, float] | None:
-    """Return the nominal charge of each element by atomic number, in e, or None.
+def nominal_charges(crystal: Atoms) -> FloatArray | None:
+    """Return the nominal charge of each atom, in e, or None.
 
-    Bond valences are tried first, then the composition. ``None`` where neither gives an
-    answer: elements, alloys, and crystals with an element in two valence states.
+    Bond valences are tried first: they tell sites of one element apart. Then the
+    composition, which gives an element in two states their mean. ``None`` where neither
+    gives an answer: elements, alloys, and compounds of metals with silicon and its like
+    that are no salts.
     """
     structure = AseAtomsAdaptor.get_structure(crystal)
     if len(structure.composition.elements) == 1:
         return None
     try:
-        valences = BVAnalyzer().get_valences(structure)
+        found = np.array(BVAnalyzer().get_valences(structure), dtype=float)
     except ValueError:
         guesses = structure.composition.oxi_state_guesses()
         if not guesses:
             return None
-        return {
-            element.Z: float(guesses[0][element.symbol])
-            for element in structure.composition.elements
-        }
-    charges: dict[int, float] = {}
-    for number, valence in zip(crystal.numbers, valences, strict=True):
-        if charges.setdefault(int(number), float(valence)) != float(valence):
-            return None
-    return charges
+        found = np.array([guesses[0][symbol] for symbol in crystal.symbols])
+    return None if _is_alloy(crystal, found) else _symmetric(crystal, found)
 
 
-def dipole_per_area(slab: Atoms, charges: dict[int, float]) -> float:
-    """Return the dipole along the normal per area, e/Å, of nominal charges."""
-    weights = np.array([charges[int(number)] for number in slab.numbers])
+def _symmetric(crystal: Atoms, charges: FloatArray) -> FloatArray:
+    """Return charges that are equal on equivalent sites: else they make a dipole."""
+    sites = symmetry(crystal, SYMPREC).equivalent_atoms
+    return np.array([charges[sites == site].mean() for site in sites])
+
+
+def _is_alloy(crystal: Atoms, charges: FloatArray) -> bool:
+    """Return whether the anion is of group 14 and hardly draws electrons: Ni3Si, SiGe.
+
+    Nominal charges would make such metals and semiconductors polar.
+    """
+    weights = [
+        np.mean([Element(s).X for s in crystal.symbols[side]])
+        for side in (charges < 0, charges > 0)
+        if side.any()
+    ]
+    anions = set(crystal.symbols[charges < 0])
+    if len(weights) < 2 or not anions <= _GROUP_14:
+        return False
+    return bool(weights[0] - weights[1] < 0.3)
+
+
+def _is_ionic(crystal: Atoms) -> bool:
+    found = set(crystal.symbols)
+    return len(found) > 1 and bool(found & _ANIONS)
+
+
+def dipole_per_area(slab: Atoms, charges: FloatArray) -> float:
+    """Return the dipole along the normal per area, e/Å, of nominal charges.
+
+    Args:
+        slab: repeats of a primitive cell, one after the other.
+        charges: of the atoms of that cell, e.
+    """
+    weights = np.tile(charges, len(slab) // len(charges))
     return float(abs(weights @ slab.positions[:, 2]) / face_area(slab))
 
 
-def _largest_dipole(
-    slabs: Sequence[Atoms], charges: dict[int, float] | None
-) -> float | None:
+def _largest_dipole(slabs: Sequence[Atoms], charges: FloatArray | None) -> float | None:
     if charges is None:
         return None
     return max(dipole_per_area(slab, charges) for slab in slabs)

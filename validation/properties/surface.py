@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 
 from ase import Atoms
 
-from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
-from lamplighter.validation.properties.base import PropertyResult
-from lamplighter.validation.properties.cleave import Miller
+from lamplighter.validation.properties.base import PropertyResult, status_of
+from lamplighter.validation.properties.cleave import Miller, check_miller
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.properties.facets import (
-    check_slab_settings,
+    SlabSettings,
     compute_facet,
     cuts_of,
     facet_arrays,
@@ -24,6 +23,7 @@ from lamplighter.validation.properties.facets import (
     facet_method,
     facet_values,
     least_length,
+    others_relaxed,
     polarity_of,
     vacuum_of,
 )
@@ -31,45 +31,24 @@ from lamplighter.validation.relax import RelaxSettings, relax_crystal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SurfaceSettings:
-    """How surface energies are computed.
+class SurfaceSettings(SlabSettings):
+    """How the surface energy of a plane is computed: see `SlabSettings` for the rest.
 
     Attributes:
         miller: indices of the plane in the standard conventional cell.
-        n_thicknesses: how many slabs, at least three, one repeat apart.
-        min_length: thickness of the thinnest slab, Å; ``None`` is 10 Å or twice the
-            engine's cutoff, whichever is more.
-        vacuum: empty space, Å; ``None`` is 12 Å, or the cutoff and 2 Å if that is more.
-        fmax: largest force on the relaxed slab, eV/Å.
-        max_steps: of each slab's relaxation.
-        crystal_fmax: largest force of the relaxed crystal, eV/Å.
-        max_slope_error: how far the slope may be from the crystal's energy, eV/atom.
-        max_displacement: beyond which an atom's move counts as a reconstruction, Å.
-        max_change: how much the surface energies of the two thickest slabs may differ,
-            as a fraction.
     """
 
     miller: Miller = (1, 0, 0)
-    n_thicknesses: int = 3
-    min_length: float | None = None
-    vacuum: float | None = None
-    fmax: float = 1e-3
-    max_steps: int = 200
-    crystal_fmax: float = 1e-4
-    max_slope_error: float = 1e-4
-    max_displacement: float = 1.0
-    max_change: float = 0.01
 
     def __post_init__(self) -> None:
         """Refuse settings that give no surface energy.
 
         Raises:
-            ConfigError: no plane, too few thicknesses, or a length not positive.
+            ConfigError: no plane, too few thicknesses, or a number not positive.
         """
-        if not any(self.miller):
-            problem = "no plane has these Miller indices"
-            raise ConfigError(explain(problem, got=self.miller, wanted="not all zero"))
-        check_slab_settings(self)
+        # Classes with slots are made anew: super() without arguments would not find it.
+        SlabSettings.__post_init__(self)
+        check_miller(self.miller)
 
 
 def run(
@@ -118,7 +97,7 @@ def run(
         "cell": crystal.atoms.cell.array.tolist(),
     }
     polarity = polarity_of(cuts)
-    if not polarity.ok:
+    if status_of([polarity]) == "invalid":
         return PropertyResult.conclude(
             "surface",
             material_name(structure),
@@ -136,7 +115,12 @@ def run(
         material_name(structure),
         engine.info,
         method=method | facet_method(best),
-        checks=[*crystal.checks, polarity, *facet_checks(best, settings)],
+        checks=[
+            *crystal.checks,
+            polarity,
+            *facet_checks(best, settings),
+            *others_relaxed(computed),
+        ],
         values=facet_values(best, settings.miller),
         arrays=facet_arrays(best, crystal),
     )

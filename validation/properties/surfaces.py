@@ -26,12 +26,13 @@ from lamplighter.validation.properties.cleave import Miller, miller_orbits, plan
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.properties.facets import (
     Facet,
-    check_slab_settings,
+    SlabSettings,
     compute_facet,
     cuts_of,
     facet_checks,
     facet_values,
     least_length,
+    others_relaxed,
     polarity_of,
     vacuum_of,
 )
@@ -39,45 +40,25 @@ from lamplighter.validation.relax import Relaxed, RelaxSettings, relax_crystal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SurfacesSettings:
-    """How the surface energies of many planes are computed.
+class SurfacesSettings(SlabSettings):
+    """How the surface energies of many planes are computed: see `SlabSettings`.
 
     Attributes:
         max_index: largest Miller index in the standard conventional cell.
-        n_thicknesses: how many slabs per termination, at least three.
-        min_length: thickness of the thinnest slab, Å; ``None`` is 10 Å or twice the
-            engine's cutoff, whichever is more.
-        vacuum: empty space, Å; ``None`` is 12 Å, or the cutoff and 2 Å if that is more.
-        fmax: largest force on the relaxed slab, eV/Å.
-        max_steps: of each slab's relaxation.
-        crystal_fmax: largest force of the relaxed crystal, eV/Å.
-        max_slope_error: how far the slope may be from the crystal's energy, eV/atom.
-        max_displacement: beyond which an atom's move counts as a reconstruction, Å.
-        max_change: how much the surface energies of the two thickest slabs may differ,
-            as a fraction.
     """
 
     max_index: int = 1
-    n_thicknesses: int = 3
-    min_length: float | None = None
-    vacuum: float | None = None
-    fmax: float = 1e-3
-    max_steps: int = 200
-    crystal_fmax: float = 1e-4
-    max_slope_error: float = 1e-4
-    max_displacement: float = 1.0
-    max_change: float = 0.01
 
     def __post_init__(self) -> None:
         """Refuse settings that give no surface energy.
 
         Raises:
-            ConfigError: no index, too few thicknesses, or a length not positive.
+            ConfigError: no index, too few thicknesses, or a number not positive.
         """
+        SlabSettings.__post_init__(self)
         if self.max_index < 1:
             problem = "the largest Miller index must be positive"
             raise ConfigError(explain(problem, got=self.max_index, wanted="1 or more"))
-        check_slab_settings(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +71,14 @@ class Plane:
         facets: terminations without dipole, by rising energy of the relaxed slab;
             empty when all have one.
         checks: of the plane and of its lowest termination.
+        sound: for each termination, whether it passed its own hard checks.
     """
 
     miller: Miller
     size: int
     facets: tuple[Facet, ...]
     checks: tuple[Check, ...]
+    sound: tuple[bool, ...]
 
     @property
     def ok(self) -> bool:
@@ -167,9 +150,22 @@ def compute_planes(
             (compute_facet(c, engine, per_atom, settings) for c in cuts if not c.polar),
             key=lambda facet: facet.relaxed.gamma,
         )
-        checks = [polarity, *(facet_checks(facets[0], settings) if facets else [])]
+        checks = [
+            polarity,
+            *(facet_checks(facets[0], settings) if facets else []),
+            *others_relaxed(facets),
+        ]
         planes.append(
-            Plane(miller=miller, size=size, facets=tuple(facets), checks=tuple(checks))
+            Plane(
+                miller=miller,
+                size=size,
+                facets=tuple(facets),
+                checks=tuple(checks),
+                sound=tuple(
+                    status_of(facet_checks(facet, settings)) != "invalid"
+                    for facet in facets
+                ),
+            )
         )
     return planes
 
@@ -212,7 +208,7 @@ def scan_values(planes: Sequence[Plane]) -> dict[str, Quantity]:
             continue
         for number, facet in enumerate(plane.facets, start=1):
             ending = f"_termination_{number}" if number > 1 else ""
-            if number > 1 and not facet.converged:
+            if not plane.sound[number - 1]:
                 continue
             values |= {
                 name + ending: value

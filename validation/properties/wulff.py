@@ -221,6 +221,8 @@ def _conclude(
             name = f"surface_energy_{plane_name(plane.miller)}"
             found[plane.miller] = facet_values(plane.facets[0], plane.miller)[name]
     left_out = [plane_name(p.miller) for p in planes if p.miller not in found]
+    # A polar plane costs more than the others; of one that failed nothing is known.
+    failed = [plane_name(p.miller) for p in planes if p.facets and not p.ok]
     checks = [
         *scan_checks(planes),
         Check(
@@ -231,6 +233,13 @@ def _conclude(
             text="left out, refused or without equal faces: "
             + (", ".join(left_out) or "none"),
             hard=False,
+        ),
+        Check(
+            name="no plane failed",
+            ok=not failed,
+            value=float(len(failed)),
+            limit=0.0,
+            text="a shape without them would be another: " + (", ".join(failed) or "-"),
         ),
     ]
     try:
