@@ -11,6 +11,10 @@ from ase import Atoms
 from lamplighter.errors import DataError, explain
 from lamplighter.validation.engines.base import FloatArray
 
+# First numbers of the cubic, and of the tetragonal, trigonal and hexagonal groups.
+CUBIC = 195
+UNIAXIAL = 75
+
 # Voigt order of this project: xx yy zz yz xz xy.
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 

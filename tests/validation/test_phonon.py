@@ -10,6 +10,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.morse import MorsePotential
+from phonopy import Phonopy
 
 from lamplighter.errors import ConfigError, DataError
 from lamplighter.validation.compare import compare, worst
@@ -17,14 +18,22 @@ from lamplighter.validation.engines.ase import AseEngine
 from lamplighter.validation.engines.base import EngineInfo, Result
 from lamplighter.validation.properties import bands, phonon
 from lamplighter.validation.properties.base import PropertyResult
+from lamplighter.validation.properties.crystal import conventional
 from lamplighter.validation.properties.force_constants import (
     diagonal_supercell,
     force_constants,
 )
 from lamplighter.validation.properties.phonon import PhononSettings
+from lamplighter.validation.properties.qha import QhaSettings
+from lamplighter.validation.properties.repair import RepairSettings
 from lamplighter.validation.properties.spectra import commensurate_points
 from lamplighter.validation.refs import force_set, load_references
-from lamplighter.validation.refs.force_sets import Displaced, to_ase
+from lamplighter.validation.refs.force_sets import (
+    Displaced,
+    charges_of,
+    to_ase,
+    to_phonopy,
+)
 
 THZ = 15.633302
 """THz of sqrt(eV/Å^2/amu)."""
@@ -432,3 +441,72 @@ def test_another_structure_of_the_same_formula_gets_no_reference():
     assert phonon._reference_of(mgo(), PhononSettings(reference="none")) is None
     found = phonon._reference_of(mgo(), PhononSettings())
     assert found is not None
+
+
+def test_optical_modes_at_gamma_have_names_in_any_crystal():
+    # Two atoms that are no cubic salt: the degenerate pair and the third mode.
+    settings = dataclasses.replace(FAST, mesh=5, check_displacement=None)
+    found = phonon.run(bulk("Cu", "hcp", a=2.54, c=4.15), AseEngine(EMT()), settings)
+    four, five, six = (found.values[f"frequency_Gamma_{n}"].value for n in (4, 5, 6))
+    assert four == pytest.approx(five, abs=1e-3)
+    assert six > 1.3 * four
+    assert found.values["frequency_Gamma_TO"].value == four
+    assert "frequency_Gamma_3" not in found.values
+
+
+def test_longitudinal_modes_of_wurtzite_are_the_polar_ones():
+    # The highest mode, B1 at 15.33 THz, has no dipole.
+    item = force_set("ZnO")
+    modes = bands.longitudinal_modes(item.phonons(), item.born_charges())
+    assert modes == {
+        "frequency_Gamma_LO_a": pytest.approx(15.19, abs=0.05),
+        "frequency_Gamma_LO_c": pytest.approx(15.84, abs=0.01),
+    }
+    cubic = force_set("NaCl")
+    assert bands.longitudinal_modes(cubic.phonons(), cubic.born_charges()) == {
+        "frequency_Gamma_LO": pytest.approx(7.396, abs=1e-3)
+    }
+
+
+def test_born_charges_go_by_element_in_another_cell():
+    item = force_set("ZnO")
+    unit = conventional(bulk("ZnO", "wurtzite", a=3.287, c=5.305, u=0.379))
+    assert str(unit.symbols) == "ZnOZnO"
+    phonons = Phonopy(to_phonopy(unit), np.eye(3), primitive_matrix="P", log_level=0)
+    born = charges_of(item, unit, phonons)
+    signs = [np.sign(charge[0, 0]) for charge in born["born"]]
+    assert signs == [1, -1, 1, -1]
+    assert [np.sign(z[0, 0]) for z in item.born_charges()["born"]] == [1, 1, -1, -1]
+    own = to_ase(item.phonons().unitcell)
+    assert charges_of(item, own, item.phonons())["born"][1, 0, 0] > 0
+    assert charges_of(None, own, item.phonons()) is None
+
+
+def test_born_charges_that_differ_need_the_cell_of_the_force_set(monkeypatch):
+    item = force_set("ZnO")
+    charges = dict(item.born_charges())
+    charges["born"] = charges["born"] * np.array([1.0, 1.1, 1.0, 1.1])[:, None, None]
+    monkeypatch.setattr(type(item), "born_charges", lambda _: charges)
+    unit = conventional(bulk("ZnO", "wurtzite", a=3.287, c=5.305, u=0.379))
+    phonons = Phonopy(to_phonopy(unit), np.eye(3), primitive_matrix="P", log_level=0)
+    with pytest.raises(ConfigError, match="atoms of Zn have different Born charges"):
+        charges_of(item, unit, phonons)
+
+
+@pytest.mark.parametrize("kind", [PhononSettings, QhaSettings, RepairSettings])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mesh": 1}, "mesh of phonons; got: 1; wanted: a whole number of at least 2"),
+        ({"supercell": (2, 2)}, r"supercell of phonons; got: \(2, 2\); wanted: three"),
+        ({"supercell": (2, 2, 2.5)}, "three whole numbers"),
+    ],
+)
+def test_grids_that_give_nothing_are_refused(kind, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        kind(**settings)
+
+
+def test_a_mesh_of_gamma_alone_is_refused():
+    with pytest.raises(ConfigError, match="mesh of wave vectors is Γ alone; got: 1"):
+        bands.run_spectrum(force_set("Si").phonons(), mesh=1, temperature=300.0)

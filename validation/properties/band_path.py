@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from lamplighter.errors import DataError, explain
-from lamplighter.validation.structures import symmetry
+from lamplighter.validation.structures import CUBIC, symmetry
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -46,7 +46,6 @@ _BCC: Final = (
 _CUBIC: Final = (
     (_G, ("X", (0.0, 0.5, 0.0)), ("M", (0.5, 0.5, 0.0)), _G, ("R", (0.5, 0.5, 0.5))),
 )
-_FIRST_CUBIC_GROUP: Final = 195
 # Relative to the longest vector squared, and in Å: two cells of one crystal agree far
 # better, two cells of different shape far worse.
 _SHAPE: Final = 1e-3
@@ -88,7 +87,7 @@ def default_path(phonons: Phonopy) -> BandPath:
         numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions
     )
     spacegroup = symmetry(atoms, 1e-4)
-    if spacegroup.number < _FIRST_CUBIC_GROUP:
+    if spacegroup.number < CUBIC:
         return general_path(atoms)
     letter = spacegroup.international[0]
     path = BandPath(segments={"F": _FCC, "I": _BCC}.get(letter, _CUBIC))

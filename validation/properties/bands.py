@@ -10,18 +10,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.properties.band_path import (
     GAMMA,
     BandPath,
     Corner,
     default_path,
 )
+from lamplighter.validation.properties.elastic_axes import conventional_vectors
+from lamplighter.validation.structures import CUBIC, UNIAXIAL, symmetry
 
 __all__ = [
     "GAMMA",
@@ -32,13 +36,17 @@ __all__ = [
     "corner_frequencies",
     "default_path",
     "is_commensurate",
+    "longitudinal_modes",
     "longitudinal_optical",
+    "optical_at_gamma",
     "run_bands",
     "run_spectrum",
     "with_charges",
 ]
 
 FloatArray = NDArray[np.float64]
+
+_N_ACOUSTIC: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +173,61 @@ def with_charges(phonons: Phonopy, born: Mapping[str, Any] | None) -> Iterator[P
 def longitudinal_optical(
     phonons: Phonopy, born: Mapping[str, Any], direction: Sequence[float] = (1, 0, 0)
 ) -> float:
-    """Return the highest frequency in THz at Γ, approached along `direction`."""
+    """Return the frequency in THz of the longitudinal mode at Γ along a direction.
+
+    Of all modes it is the one that carries the largest dipole along the direction: the
+    highest one need not be polar at all, as in wurtzite.
+
+    Args:
+        phonons: phonopy's object with force constants.
+        born: Born charges and dielectric tensor, phonopy's ``nac_params``.
+        direction: from which Γ is approached, fractions of the reciprocal vectors.
+    """
     with with_charges(phonons, born):
-        result = phonons.run_qpoints([[0, 0, 0]], nac_q_direction=list(direction))
-    return float(np.max(result.frequencies))
+        found: Any = phonons.run_qpoints(
+            [[0, 0, 0]], nac_q_direction=list(direction), with_eigenvectors=True
+        )
+    primitive = phonons.primitive
+    cartesian = np.asarray(direction) @ np.linalg.inv(primitive.cell).T
+    vectors = np.asarray(found.eigenvectors)[0].reshape(len(primitive), 3, -1)
+    moves = vectors / np.sqrt(primitive.masses)[:, None, None]
+    dipoles = np.einsum("a,nab,nbm->m", cartesian, np.asarray(born["born"]), moves)
+    return float(np.asarray(found.frequencies)[0][np.abs(dipoles).argmax()])
+
+
+def longitudinal_modes(phonons: Phonopy, born: Mapping[str, Any]) -> dict[str, float]:
+    """Return the longitudinal modes at Γ in THz, by the names of values.
+
+    ``frequency_Gamma_LO`` of a cubic crystal; else ``frequency_Gamma_LO_a`` and ``_c``
+    along these edges of the conventional cell, and ``_b`` where it is another direction
+    than a.
+    """
+    atoms = Atoms(
+        numbers=phonons.primitive.numbers,
+        cell=phonons.primitive.cell,
+        scaled_positions=phonons.primitive.scaled_positions,
+    )
+    edges = dict(zip("abc", conventional_vectors(atoms), strict=True))
+    number = symmetry(atoms).number
+    chosen = "a" if number >= CUBIC else "ac" if number >= UNIAXIAL else "abc"
+    found = {}
+    for edge in chosen:
+        # The fractions of a wave vector along a Cartesian direction.
+        direction = phonons.primitive.cell @ edges[edge] / np.linalg.norm(edges[edge])
+        name = "frequency_Gamma_LO" + ("" if number >= CUBIC else f"_{edge}")
+        found[name] = longitudinal_optical(phonons, born, direction.tolist())
+    return found
+
+
+def optical_at_gamma(frequencies: FloatArray) -> FloatArray:
+    """Return the frequencies at Γ without those of the three translations, ascending.
+
+    Translations are the closest to zero, not the lowest: imaginary modes lie below.
+
+    >>> optical_at_gamma(np.array([-2.0, -1e-6, 0.0, 1e-6, 5.0, 7.0])).tolist()
+    [-2.0, 5.0, 7.0]
+    """
+    return np.sort(frequencies[np.argsort(np.abs(frequencies))[_N_ACOUSTIC:]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +285,15 @@ def run_spectrum(
     result = phonons.run_mesh([mesh] * 3, is_gamma_center=True)
     values = np.asarray(result.frequencies)
     away = np.abs(result.qpoints - np.rint(result.qpoints)).max(axis=1) > gamma_radius
+    if not away.any():
+        raise ConfigError(
+            explain(
+                "the mesh of wave vectors is Γ alone",
+                got=f"{mesh} along each reciprocal vector",
+                wanted="2 or more",
+                fix="leave mesh out to use the default",
+            )
+        )
     lowest = float(values[away].min())
     density = phonons.run_total_dos(use_tetrahedron_method=True)
     thermal = None

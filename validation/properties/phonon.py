@@ -22,6 +22,7 @@ from ase import Atoms
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
 from lamplighter.validation.properties import bands as analysis
+from lamplighter.validation.properties.bands import optical_at_gamma
 from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
@@ -48,6 +49,7 @@ from lamplighter.validation.refs.force_sets import (
     FORCE_SETS,
     Displaced,
     ForceSet,
+    charges_of,
     force_set,
     to_ase,
 )
@@ -75,9 +77,12 @@ def run(
 
     Frequencies are in THz, sorted at each wave vector, imaginary ones negative, and
     named only where the wave vector fits the supercell: ``frequency_X_1`` is the lowest
-    at X. ``frequency_Gamma_TO`` is the lowest optical mode of two atoms without the
-    non-analytical term. With a DFT force set ``frequency_difference_mean`` is the mean
-    absolute difference to it over all wave vectors that fit the supercell.
+    at X, ``frequency_Gamma_4`` the lowest optical one at Γ, without the non-analytical
+    term; ``frequency_Gamma_TO`` is the same of two atoms. With Born charges
+    ``frequency_Gamma_LO`` is the longitudinal mode of a cubic crystal,
+    ``frequency_Gamma_LO_a`` and others those along edges of another one. With a DFT
+    force set ``frequency_difference_mean`` is the mean absolute difference to it over
+    all wave vectors that fit the supercell.
 
     Arrays: ``distances``, ``ticks``, ``labels``, ``breaks``, ``frequencies`` and
     ``group_velocities`` (m/s) [n_q, n_branches] and, with a DFT force set,
@@ -212,10 +217,10 @@ def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any], Stability
     if work.second is not None:
         again = analysis.corner_frequencies(work.second.phonons, path)
     values = _corner_values(corners, again)
-    born = work.reference.born_charges() if work.reference and settings.nac else None
+    born = charges_of(work.reference, work.unit, phonons) if settings.nac else None
     if born is not None:
-        longitudinal = analysis.longitudinal_optical(phonons, born)
-        values["frequency_Gamma_LO"] = Quantity(value=longitudinal, unit="THz")
+        longitudinal = analysis.longitudinal_modes(phonons, born)
+        values |= {k: Quantity(value=v, unit="THz") for k, v in longitudinal.items()}
     with analysis.with_charges(phonons, born):
         spectrum, arrays = spectrum_arrays(phonons, settings)
         arrays |= band_arrays(phonons, path, settings.n_points)
@@ -229,7 +234,7 @@ def _analyse(work: _Run) -> tuple[dict[str, Quantity], dict[str, Any], Stability
     values |= _spectrum_values(spectrum, settings)
     arrays |= {"corners": corners, "stability": dataclasses.asdict(stability)}
     if work.reference is not None:
-        more, beside = beside_reference(phonons, work.reference, path, born, settings)
+        more, beside = beside_reference(phonons, work.reference, path, settings)
         values, arrays = values | more, arrays | beside
     return values, arrays, stability
 
@@ -239,14 +244,17 @@ def _corner_values(
 ) -> dict[str, Quantity]:
     values = {}
     for label, frequencies in corners.items():
-        other = again.get(label)
-        for index, frequency in enumerate(frequencies):
+        name, first, shown, other = label, 1, frequencies, again.get(label)
+        if label == analysis.GAMMA:
+            name, first, shown = "Gamma", N_ACOUSTIC + 1, optical_at_gamma(shown)
+            other = None if other is None else optical_at_gamma(other)
+        for index, frequency in enumerate(shown):
             error = None if other is None else abs(float(frequency - other[index]))
-            quantity = Quantity(value=float(frequency), unit="THz", error=error)
-            if label != analysis.GAMMA:
-                values[f"frequency_{label}_{index + 1}"] = quantity
-            elif index == N_ACOUSTIC and len(frequencies) == _MODES_OF_TWO_ATOMS:
-                values["frequency_Gamma_TO"] = quantity
+            values[f"frequency_{name}_{index + first}"] = Quantity(
+                value=float(frequency), unit="THz", error=error
+            )
+        if name == "Gamma" and len(frequencies) == _MODES_OF_TWO_ATOMS:
+            values["frequency_Gamma_TO"] = values[f"frequency_Gamma_{first}"]
     return values
 
 

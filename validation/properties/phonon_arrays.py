@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,6 @@ def beside_reference(
     phonons: Phonopy,
     reference: ForceSet,
     path: analysis.BandPath,
-    born: Mapping[str, Any] | None,
     settings: PhononSettings,
 ) -> tuple[dict[str, Quantity], dict[str, Any]]:
     """Return the reference's frequencies at the model's wave vectors, and differences.
@@ -77,6 +75,7 @@ def beside_reference(
     frequencies are interpolated. They compare sorted modes, without charges.
     """
     theirs = reference.phonons()
+    born = reference.born_charges() if settings.nac else None
     corners = analysis.corner_frequencies(theirs, path)
     with analysis.with_charges(theirs, born):
         found = analysis.run_bands(theirs, path, n_points=settings.n_points)

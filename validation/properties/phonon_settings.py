@@ -7,6 +7,33 @@ from dataclasses import dataclass
 from lamplighter.errors import ConfigError, explain
 
 
+def check_grid(mesh: int, supercell: tuple[int, ...] | None) -> None:
+    """Refuse a mesh of Γ alone, and repeats that are not three whole numbers.
+
+    Raises:
+        ConfigError: one of the two.
+    """
+    repeats = (1, 1, 1) if supercell is None else supercell
+    if mesh < 2 or mesh != int(mesh):
+        raise ConfigError(
+            explain(
+                "mesh of phonons",
+                got=mesh,
+                wanted="a whole number of at least 2",
+                fix="leave it out to use the default",
+            )
+        )
+    if len(repeats) != 3 or any(n != int(n) for n in repeats):
+        raise ConfigError(
+            explain(
+                "supercell of phonons",
+                got=supercell,
+                wanted="three whole numbers, repeats of the conventional cell",
+                fix="for example [3, 3, 3], or leave it out",
+            )
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhononSettings:
     """How phonons are computed.
@@ -77,11 +104,15 @@ class PhononSettings:
             "max_temperature": self.max_temperature,
             "temperature_step": self.temperature_step,
             "fmax": self.fmax,
+            "max_residual_force": self.max_residual_force,
+            "max_correction": self.max_correction,
+            "imaginary": self.imaginary,
         }
         for name, value in positive.items():
             if not value > 0:
                 problem = f"{name} of the phonon settings must be positive"
                 raise ConfigError(explain(problem, got=value, wanted="> 0"))
+        check_grid(self.mesh, self.supercell)
         if self.dataset not in {"own", "reference"}:
             problem = "dataset of the phonon settings"
             raise ConfigError(

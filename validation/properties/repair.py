@@ -32,6 +32,7 @@ from lamplighter.validation.properties.force_constants import (
     diagonal_supercell,
     force_constants,
 )
+from lamplighter.validation.properties.phonon_settings import check_grid
 from lamplighter.validation.properties.stability import Stability, judge_stability
 from lamplighter.validation.refs.force_sets import to_ase
 from lamplighter.validation.relax import (
@@ -83,6 +84,7 @@ class RepairSettings:
 
     def __post_init__(self) -> None:
         """Refuse amplitudes that lead nowhere."""
+        check_grid(self.mesh, self.supercell)
         if not self.amplitudes or not min(self.amplitudes) > 0.0:
             raise ConfigError(
                 explain(
@@ -280,14 +282,16 @@ def _relaxed_anew(atoms: Atoms, engine: Engine, settings: RepairSettings) -> Rel
     """Return the primitive cell of a relaxed supercell, relaxed in its new symmetry.
 
     Once the cell can change the symmetry may rise, as when a sheared bcc crystal ends
-    as hcp; then it is relaxed again within the higher one, whose check counts.
+    as hcp; then it is relaxed again within the higher one, whose check counts. The
+    relaxation keeps every operation, so that another group is always a higher one, also
+    where its number is lower.
     """
     end = relax_crystal(
         standard_primitive(atoms, settings.symprec), engine, _thresholds(settings)
     )
     before = symmetry(atoms, settings.symprec).number
     after = symmetry(end.atoms, settings.symprec).number
-    if after <= before:
+    if after == before:
         return end
     higher = standard_primitive(end.atoms, settings.symprec)
     return relax_crystal(higher, engine, _thresholds(settings))

@@ -19,6 +19,7 @@ from lamplighter.validation.properties.force_constants import (
     diagonal_supercell,
     force_constants,
 )
+from lamplighter.validation.properties.phonon_settings import check_grid
 from lamplighter.validation.relax import (
     Relaxed,
     RelaxSettings,
@@ -74,11 +75,17 @@ class VolumeSettings:
             "mesh": self.mesh,
             "temperature": self.temperature,
             "fmax": self.fmax,
+            "max_stress": self.max_stress,
+            "max_steps": self.max_steps,
+            "max_residual_force": self.max_residual_force,
+            "max_correction": self.max_correction,
+            "imaginary": self.imaginary,
         }
         for name, value in positive.items():
             if not value > 0:
                 problem = f"{name} of phonons at several volumes must be positive"
                 raise ConfigError(explain(problem, got=value, wanted="> 0"))
+        check_grid(self.mesh, self.supercell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

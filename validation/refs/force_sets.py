@@ -34,6 +34,10 @@ SOURCE: Final = "force sets of the phonopy 4.10.0 examples"
 BOHR: Final = float(Bohr)
 """Å."""
 
+# Fractions of the cell; and elementary charges, by which equal atoms may differ.
+_SAME_PLACE: Final = 0.1
+_SAME_CHARGE: Final = 0.02
+
 Centring = Literal["P", "F", "I", "A", "C", "R"]
 
 _PBE = Level(kind="dft", functional="PBE", code="VASP")
@@ -253,3 +257,45 @@ def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
         scaled_positions=atoms.get_scaled_positions(),
         cell=atoms.cell.array,
     )
+
+
+def charges_of(
+    item: ForceSet | None, unit: Atoms, phonons: Phonopy
+) -> Mapping[str, Any] | None:
+    """Return the Born charges of a force set in the order of a primitive cell.
+
+    A cell of one's own may have its atoms in another order than the force set's, whose
+    charges go by number.
+
+    Args:
+        item: the force set; without one there are no charges.
+        unit: cell that the supercell repeats.
+        phonons: made of it.
+
+    Raises:
+        ConfigError: atoms of one element have different charges, and the cell is not
+            that of the force set.
+    """
+    born = item.born_charges() if item else None
+    if item is None or born is None:
+        return None
+    theirs = item.phonons()
+    own = to_ase(theirs.unitcell)
+    if len(own) == len(unit) and (own.numbers == unit.numbers).all():
+        apart = own.get_scaled_positions() - unit.get_scaled_positions()
+        # Relaxed coordinates differ a little, another choice of atoms by a lot.
+        if np.abs(apart - np.rint(apart)).max() < _SAME_PLACE:
+            return born
+    known: dict[str, Any] = {}
+    for symbol, charge in zip(theirs.primitive.symbols, born["born"], strict=True):
+        if np.abs(known.setdefault(symbol, charge) - charge).max() > _SAME_CHARGE:
+            raise ConfigError(
+                explain(
+                    f"the atoms of {symbol} have different Born charges",
+                    got="a supercell of another cell than the force set's",
+                    wanted="its own cell, whose atoms the charges are numbered by",
+                    fix="leave supercell out, or set nac to false",
+                )
+            )
+    charges = np.array([known[symbol] for symbol in phonons.primitive.symbols])
+    return {**born, "born": charges}

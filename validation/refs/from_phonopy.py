@@ -57,7 +57,7 @@ def from_phonopy(path: str | Path, origin: Origin) -> list[ReferenceValue]:
     level = origin.level()  # before any work: phonopy's files never know it
     phonons = _load(path)
     code = origin.code or _CODES.get(str(phonons.calculator or ""), "")
-    level = origin.level(code=code) if level.kind == "dft" else level
+    level = origin.level(code=code) if level.kind != "experiment" else level
     unit = to_ase(phonons.primitive)
     material, group = material_name(unit), space_group(unit)
     _check_same("material", origin.material, material)
@@ -144,14 +144,19 @@ def _values(phonons: phonopy.Phonopy, folder: Path) -> dict[str, tuple[float, st
     corners = bands.corner_frequencies(phonons, bands.default_path(phonons))
     found: dict[str, tuple[float, str]] = {}
     for label, frequencies in corners.items():
+        name, first = label, 1
+        if label == bands.GAMMA:
+            name, first = "Gamma", _N_ACOUSTIC + 1
+            optical = bands.optical_at_gamma(frequencies)
+            if len(frequencies) == _MODES_OF_TWO_ATOMS:
+                found["frequency_Gamma_TO"] = (float(optical[0]), "THz")
+                continue
+            frequencies = optical  # noqa: PLW2901 - without translations
         for index, frequency in enumerate(frequencies):
-            if label != bands.GAMMA:
-                found[f"frequency_{label}_{index + 1}"] = (float(frequency), "THz")
-            elif index == _N_ACOUSTIC and len(frequencies) == _MODES_OF_TWO_ATOMS:
-                found["frequency_Gamma_TO"] = (float(frequency), "THz")
+            found[f"frequency_{name}_{index + first}"] = (float(frequency), "THz")
     if born is not None:
-        highest = bands.longitudinal_optical(phonons, born)
-        found["frequency_Gamma_LO"] = (highest, "THz")
+        modes = bands.longitudinal_modes(phonons, born)
+        found |= {name: (value, "THz") for name, value in modes.items()}
     with bands.with_charges(phonons, born):
         spectrum = bands.run_spectrum(
             phonons, mesh=settings.mesh, temperature=settings.temperature
