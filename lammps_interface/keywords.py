@@ -31,6 +31,7 @@ class Keywords:
         device: where to compute, ``cpu``, ``cuda`` or ``cuda:N``; None: see `device`.
         backend: what evaluates, ``reference`` or ``compiled``; None: the reference.
         check: steps between comparisons with an independent evaluation; 0: none.
+        native: whether steps are evaluated without Python; None: where they can be.
         replace: go on from a restart file that was written with another model.
     """
 
@@ -38,6 +39,7 @@ class Keywords:
     conditions: dict[str, float] = field(default_factory=dict)
     device: str | None = None
     backend: str | None = None
+    native: bool | None = None
     check: int = 0
     replace: bool = False
 
@@ -60,8 +62,9 @@ def parse(text: str) -> Keywords:
         conditions=conditions,
         device=_word(given, "device", DEVICES.fullmatch),
         backend=_word(given, "backend", BACKENDS.__contains__),
+        native=_choice(given, "native"),
         check=_convert(int, given.get("check", "0"), "check", _counts(given)),
-        replace=_word(given, "replace", ("yes", "no").__contains__) == "yes",
+        replace=_choice(given, "replace") is True,
     )
 
 
@@ -88,6 +91,12 @@ def _word(
     return _convert(str, given[keyword], keyword, good)
 
 
+def _choice(given: dict[str, str], keyword: str) -> bool | None:
+    """Return whether a keyword says yes, if it is given."""
+    word = _word(given, keyword, ("yes", "no").__contains__)
+    return None if word is None else word == "yes"
+
+
 def _counts(given: dict[str, str]) -> Callable[[int], bool]:
     """Return what a number of steps has to be: at least 1 where it is given."""
     fewest = 1 if "check" in given else 0
@@ -100,6 +109,7 @@ _WANTED: Final = {
     "spin": "the spin multiplicity 2S + 1, a number",
     "device": "cpu, cuda or cuda:N",
     "backend": "reference or compiled",
+    "native": "yes or no",
     "check": "a number of steps, 1 or more",
     "replace": "yes or no",
 }

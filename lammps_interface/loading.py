@@ -51,6 +51,11 @@ def register(model: Any, name: str = "EXISTS") -> None:
     _registered[name] = model
 
 
+def is_registered(path: str) -> bool:
+    """Say whether the FILE of a pair_style command is an object of this process."""
+    return path in _registered
+
+
 def load(path: str) -> Any:
     """Return the model behind the FILE of a pair_style command.
 

@@ -54,6 +54,7 @@ def answer_of(
     *,
     wide: bool,
     compiled: CompiledPotential | DevicePotential | None = None,
+    exact: Graph | None = None,
 ) -> Answer:
     """Evaluate one member.
 
@@ -65,6 +66,8 @@ def answer_of(
         wide: ghosts are evaluated here, nothing is exchanged.
         compiled: evaluates in place of `potential`, except for ghosts that are
             evaluated here and for many-body virials.
+        exact: `graph` in host memory with float64 vectors, for the processor's
+            compiled potential, which takes distances in float64.
     """
     if wide:
         return _without_exchange(potential, graph, rows.n_owned)
@@ -72,7 +75,9 @@ def answer_of(
     if getattr(data, "centroid", None) is not None:
         return _with_virials(potential, data, rows, graph, exchange)
     if compiled is not None:
-        energies, gradients = compiled.evaluate(graph, exchange)
+        on_host = isinstance(compiled, CompiledPotential)
+        seen = exact if exact is not None and on_host else graph
+        energies, gradients = compiled.evaluate(seen, exchange)
         return Answer(energies=energies, gradients=gradients, widths=exchange.widths)
     energies, gradients = pair_gradients(potential, graph, exchange)
     exchange.finish()

@@ -99,6 +99,8 @@ class MliapModel:
             ConfigError: the file does not have the head, does not depend on a
                 condition, or there is no such device, or not for that backend.
         """
+        _threads_of_lammps()  # compiled potentials keep the number they find
+        reuse_freed_memory()
         self._bundle = bundle
         self.device: torch.device = choose(device)
         dtype = bundle.header.dtype
@@ -122,8 +124,6 @@ class MliapModel:
         self._client_known = False
         alone = len(self.header.heads) < 2
         self._head_named = head is not None or alone or self.has_default_head
-        _threads_of_lammps()
-        reuse_freed_memory()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -196,13 +196,13 @@ class MliapModel:
         if not self._client_known:
             self._refuse_client(data, wide=wide)
         rows = Rows.of(data, wide=wide)
-        dtype = self.members[0].dtype
-        graph = graph_of(data, rows, dtype).to(dtype=dtype, device=self.device)
+        exact = graph_of(data, rows, torch.float64)
+        graph = exact.to(dtype=self.members[0].dtype, device=self.device)
         compiled = self.compiled or (None,) * len(self.members)
         if self.compiled and getattr(data, "centroid", None) is not None:
             say("many-body virials are evaluated by the reference, not compiled")
         answers = [
-            answer_of(one, data, rows, graph, wide=wide, compiled=fast)
+            answer_of(one, data, rows, graph, wide=wide, compiled=fast, exact=exact)
             for one, fast in zip(self.members, compiled, strict=True)
         ]
         mean = mean_of(answers)

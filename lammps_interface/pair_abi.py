@@ -12,7 +12,7 @@ import numpy as np
 
 from lamplighter.errors import EngineError, explain
 
-ABI_VERSION: Final = 3
+ABI_VERSION: Final = 4
 """Version of the C structures that this module reads; the plugin states its own."""
 
 NAMES_LENGTH: Final = 4096
@@ -32,6 +32,27 @@ _EXCHANGE: Final = ctypes.CFUNCTYPE(
 _PAIR_FORCES: Final = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 
 
+class Member(ctypes.Structure):
+    """``LamplighterMember`` of ``plugin/pair_abi.h``."""
+
+    _fields_ = (
+        ("evaluation", ctypes.c_void_p),
+        ("baseline", ctypes.c_void_p),
+        ("n_layers", ctypes.c_int64),
+        ("item_bytes", ctypes.c_int64),
+        ("begin", ctypes.c_void_p),
+        ("forward", ctypes.c_void_p),
+        ("backward", ctypes.c_void_p),
+        ("width", ctypes.c_void_p),
+        ("rows", ctypes.c_void_p),
+        ("gradients", ctypes.c_void_p),
+        ("energies", ctypes.c_void_p),
+        ("pair_gradients", ctypes.c_void_p),
+        ("bytes", ctypes.c_void_p),
+        ("problem", ctypes.c_void_p),
+    )
+
+
 class Open(ctypes.Structure):
     """``LamplighterOpen`` of ``plugin/pair_abi.h``."""
 
@@ -41,9 +62,12 @@ class Open(ctypes.Structure):
         ("keywords", ctypes.c_char_p),
         ("ghostneigh", ctypes.c_int64),
         ("embedded", ctypes.c_int64),
+        ("compiled_version", ctypes.c_int64),
         ("handle", ctypes.c_int64),
         ("check_every", ctypes.c_int64),
         ("cutoff", ctypes.c_double),
+        ("members", ctypes.POINTER(Member)),
+        ("n_members", ctypes.c_int64),
         ("elements", ctypes.c_char * NAMES_LENGTH),
         ("outputs", ctypes.c_char * NAMES_LENGTH),
         ("note", ctypes.c_char * NAMES_LENGTH),

@@ -23,6 +23,7 @@ from lamplighter.lammps_interface.keywords import Keywords, parse
 from lamplighter.lammps_interface.loading import (
     Interface,
     check_model,
+    is_registered,
     load,
     note_of,
 )
@@ -35,6 +36,7 @@ class _Opened:
     model: Any
     path: str
     outputs: tuple[str, ...]
+    native: Any = None
 
 
 _open: dict[int, _Opened] = {}
@@ -91,6 +93,7 @@ def _serve_open(address: int) -> None:
     model = load(path)
     check_model(model, path)
     model = _apply(keywords, model, path)
+    native = _native(model, keywords, request, shared=is_registered(path))
     names = " ".join(model.element_types).encode()
     if len(names) >= pair_abi.NAMES_LENGTH:
         raise ConfigError(explain("too many element names", got=f"{len(names)} bytes"))
@@ -104,10 +107,32 @@ def _serve_open(address: int) -> None:
     request.elements = names
     request.outputs = " ".join(outputs).encode()
     request.check_every = keywords.check
-    request.note = note_of(model, path).encode()[: pair_abi.NAMES_LENGTH - 1]
+    note = note_of(model, path)
+    if native is not None:
+        request.members, request.n_members = native.address, len(native.members)
+        note += ", native"
+    request.note = note.encode()[: pair_abi.NAMES_LENGTH - 1]
     request.hash = _identity(path, model).encode()
     request.handle = next(_handles)
-    _open[request.handle] = _Opened(model, path, outputs)
+    _open[request.handle] = _Opened(model, path, outputs, native)
+
+
+def _native(model: Any, keywords: Keywords, request: Any, *, shared: bool) -> Any:
+    """Return what the pair style evaluates itself, or None."""
+    useful = bool(getattr(model, "compiled", ())) and not shared
+    if keywords.native is False or not (useful or keywords.native):
+        return None
+    from lamplighter.lammps_interface.native import (  # noqa: PLC0415  (torch)
+        native_members,
+    )
+
+    return native_members(
+        model,
+        compiled_version=request.compiled_version,
+        ghostneigh=bool(request.ghostneigh),
+        shared=shared,
+        required=keywords.native is True,
+    )
 
 
 def _identity(path: str, model: Any) -> str:

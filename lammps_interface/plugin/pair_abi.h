@@ -14,8 +14,18 @@
 extern "C" {
 
 // Raised whenever a field is added, moved or changes meaning.
-enum { LAMPLIGHTER_ABI = 3 };
+enum { LAMPLIGHTER_ABI = 4 };
 enum { LAMPLIGHTER_NAMES = 4096, LAMPLIGHTER_HASH = 128 };
+
+// A compiled potential that the pair style may evaluate itself: the functions of
+// model/compiled/native/compiled_abi.h, by their names there. Python keeps it alive.
+struct LamplighterMember {
+  void *evaluation;
+  const double *baseline;          // [elements] E0 in eV
+  int64_t n_layers, item_bytes;    // layers; bytes of a number in the exchanged rows
+  void *begin, *forward, *backward, *width, *rows, *gradients;
+  void *energies, *pair_gradients, *bytes, *problem;
+};
 
 // Request "open": load the model behind a file name.
 struct LamplighterOpen {
@@ -24,9 +34,12 @@ struct LamplighterOpen {
   const char *keywords;     // the words after FLAG, separated by blanks
   int64_t ghostneigh;       // FLAG of the pair_style command
   int64_t embedded;         // 1 if the plugin started this Python interpreter
+  int64_t compiled_version;    // of compiled_abi.h, with which the plugin was built
   int64_t handle;           // out: names the model in later requests
   int64_t check_every;      // out: steps between parity checks, 0: none
   double cutoff;            // out: Å
+  const LamplighterMember *members;    // out: [n_members], until "close"
+  int64_t n_members;        // out: 0: each step is a request "compute"
   char elements[LAMPLIGHTER_NAMES];    // out: element names separated by blanks
   char outputs[LAMPLIGHTER_NAMES];     // out: names of per-atom outputs, likewise
   char note[LAMPLIGHTER_NAMES];        // out: one line about the model for the log

@@ -5,6 +5,7 @@
 #include "pair_unified.h"
 
 #include "agreement.h"
+#include "compiled_abi.h"
 #include "python_host.h"
 
 #include "atom.h"
@@ -114,6 +115,7 @@ void PairUnified::open_model(int64_t flag)
   request.path = path.c_str();
   request.keywords = keywords.c_str();
   request.ghostneigh = flag;
+  request.compiled_version = LAMPLIGHTER_COMPILED_VERSION;
 
   std::string problem = PythonHost::start();
   request.embedded = PythonHost::embedded();
@@ -128,6 +130,7 @@ void PairUnified::open_model(int64_t flag)
   cutoff = request.cutoff;
   check_every = request.check_every;
   checked = false;
+  members.assign(request.members, request.members + request.n_members);
   hash = request.hash;
   note = request.note;
   names.clear();
@@ -145,6 +148,7 @@ void PairUnified::close()
   LamplighterStep request{};
   request.version = LAMPLIGHTER_ABI;
   request.handle = handle;
+  members.clear();    // their memory is Python's
   handle = 0;
   // Runs in destructors, which must not fail: a problem here can only be shown.
   const std::string problem = PythonHost::serve("close", &request);

@@ -55,6 +55,7 @@ class PairUnified : public Pair {
   std::vector<int> type_to_element;     // [ntypes+1], -1: NULL
   std::string hash, note;               // SHA-256 of FILE; what it is, in words
   std::string restart_hash, restart_note;    // the same of the restart file's model
+  std::vector<LamplighterMember> members;    // evaluated here; empty: by Python
 
   // What models can tell about each atom, for fix pair. Fixes keep addresses of these: none
   // is ever removed or moved, and `offered` are those of the model in use, in its order.
@@ -63,6 +64,7 @@ class PairUnified : public Pair {
     int fixes = 0, switching = 0;    // that take it; those of them that use the trigger
     int trigger = 0;                 // set by such a fix before a step that it needs
     std::vector<double> values;
+    bool wanted() const { return trigger != 0 || fixes > switching; }
   };
   std::deque<Output> outputs;
   std::vector<Output *> offered;
@@ -78,10 +80,17 @@ class PairUnified : public Pair {
   std::vector<double> own_forces;
   double own_virial[6] = {};
 
+  // The same for the native library, which knows of no atom without an element
+  std::vector<int64_t> first_pair;        // [n_own_rows + 1]
+  std::vector<int32_t> row_of_atom;       // [ntotal], -1: no row; empty: rows are atoms
+  std::vector<int32_t> row_species, pair_rows;    // unused where rows are atoms
+  int64_t n_own_rows = 0, n_rows = 0;
+  std::vector<double> mean_gradients;    // of a committee
+
   // The exchange in progress: a block of columns of rows that hold one atom each
   char *rows = nullptr;
   int64_t row_bytes = 0, block_begin = 0, block_items = 0, item_bytes = 8;
-  int64_t row_count = 0;
+  const int32_t *row_map = nullptr;    // null: rows are atoms
 
   // Why the current step must end, and whether all ranks already know
   std::string stop_text;
@@ -94,25 +103,38 @@ class PairUnified : public Pair {
   void refuse(const std::string &problem);
   void refuse_bonds();
 
-  void read_pairs();
+  void read_pairs(bool for_python);
   void map_elements();
   bool absent(int mask) const;
   std::string partial_exclusion() const;
-  void add_pairs_of(int centre);
+  void add_pairs_of(int centre, bool for_python);
   std::string evaluate(LamplighterStep &step, int eflag, int vflag);
   LamplighterStep describe(int eflag, int vflag);
   void offer(const std::string &name);
   void provide_outputs();
   void tally(const LamplighterStep &step);
   void tally_centroid();
-  void add_forces(const double *fij);
+  void add_forces(const double *gradients);
+  void add_virial(int centre, size_t begin, size_t end, const double *gradients);
+  void keep_for_check(int centre, size_t begin, size_t end, const double *gradients);
   void add_direct_forces();
 
   std::string check(const LamplighterStep &step);
 
+  // pair_unified_native.cpp: a step without Python
+  bool python_is_due() const;
+  void number_rows();
+  std::string evaluate_native(LamplighterStep &step);
+  std::string run_stages(const LamplighterMember &member);
+  void take_energies(const LamplighterMember &member);
+  const double *take_gradients(const LamplighterMember &member);
+  std::string not_numbers(const double *gradients, double energy) const;
+  void fill_outputs();
+
   int64_t exchange(bool forward, const void *src, void *dst, int64_t width, int64_t bytes);
   void move_columns(bool forward, int64_t width);
   int doubles_per_row() const;
+  char *row(int atom) const;
 
   static int64_t forward_exchange(void *, const void *, void *, int64_t, int64_t);
   static int64_t reverse_exchange(void *, const void *, void *, int64_t, int64_t);

@@ -27,14 +27,14 @@ int64_t PairUnified::exchange(bool forward, const void *src, void *dst, int64_t 
     stop_text = Lamplighter::agree(world, problem, stage);
     if (!stop_text.empty()) return 1;
 
-    row_count = atom->nlocal + atom->nghost;
+    const int64_t own = row_map ? n_own_rows : atom->nlocal;
+    const int64_t all = row_map ? n_rows : atom->nlocal + atom->nghost;
     item_bytes = bytes;
     row_bytes = width * bytes;
     rows = static_cast<char *>(dst);
-    if (src != dst && row_count > 0) memcpy(dst, src, row_count * row_bytes);
+    if (src != dst && all > 0) memcpy(dst, src, all * row_bytes);
     move_columns(forward, width);
-    if (!forward && atom->nghost > 0)
-      memset(rows + atom->nlocal * row_bytes, 0, atom->nghost * row_bytes);
+    if (!forward && all > own) memset(rows + own * row_bytes, 0, (all - own) * row_bytes);
   } catch (...) {
     thrown = std::current_exception();
   }
@@ -60,32 +60,44 @@ int PairUnified::doubles_per_row() const
   return static_cast<int>((block_items * item_bytes + 7) / 8);
 }
 
+// The current block of an atom's row; null for an atom that has none.
+char *PairUnified::row(int atom) const
+{
+  const int64_t number = row_map ? row_map[atom] : atom;
+  return number < 0 ? nullptr : rows + number * row_bytes + block_begin * item_bytes;
+}
+
+static void copy_or_clear(double *to, const char *from, int64_t bytes)
+{
+  if (from)
+    memcpy(to, from, bytes);
+  else
+    memset(to, 0, bytes);
+}
+
 int PairUnified::pack_forward_comm(int n, int *atoms, double *buffer, int, int *)
 {
-  const char *const from = rows + block_begin * item_bytes;
   const int step = doubles_per_row();
   for (int k = 0; k < n; k++)
-    memcpy(buffer + static_cast<int64_t>(k) * step, from + atoms[k] * row_bytes,
-           block_items * item_bytes);
+    copy_or_clear(buffer + static_cast<int64_t>(k) * step, row(atoms[k]),
+                  block_items * item_bytes);
   return n * step;
 }
 
 void PairUnified::unpack_forward_comm(int n, int first, double *buffer)
 {
-  char *const to = rows + block_begin * item_bytes;
   const int step = doubles_per_row();
   for (int k = 0; k < n; k++)
-    memcpy(to + (static_cast<int64_t>(first) + k) * row_bytes,
-           buffer + static_cast<int64_t>(k) * step, block_items * item_bytes);
+    if (char *const to = row(first + k))
+      memcpy(to, buffer + static_cast<int64_t>(k) * step, block_items * item_bytes);
 }
 
 int PairUnified::pack_reverse_comm(int n, int first, double *buffer)
 {
-  const char *const from = rows + block_begin * item_bytes;
   const int step = doubles_per_row();
   for (int k = 0; k < n; k++)
-    memcpy(buffer + static_cast<int64_t>(k) * step,
-           from + (static_cast<int64_t>(first) + k) * row_bytes, block_items * item_bytes);
+    copy_or_clear(buffer + static_cast<int64_t>(k) * step, row(first + k),
+                  block_items * item_bytes);
   return n * step;
 }
 
@@ -102,15 +114,15 @@ template <typename Real> static void add(char *to, const double *buffer, int64_t
 
 void PairUnified::unpack_reverse_comm(int n, int *atoms, double *buffer)
 {
-  char *const to = rows + block_begin * item_bytes;
   const int step = doubles_per_row();
   for (int k = 0; k < n; k++) {
-    char *const row = to + atoms[k] * row_bytes;
+    char *const to = row(atoms[k]);
+    if (!to) continue;
     const double *const values = buffer + static_cast<int64_t>(k) * step;
     if (item_bytes == 4)
-      add<float>(row, values, block_items);
+      add<float>(to, values, block_items);
     else
-      add<double>(row, values, block_items);
+      add<double>(to, values, block_items);
   }
 }
 

@@ -22,6 +22,9 @@ using namespace LAMMPS_NS;
 
 namespace {
 
+// Raised whenever what follows is written in another way.
+constexpr int64_t RESTART_VERSION = 3;
+
 void write_text(FILE *file, const std::string &text)
 {
   const int64_t length = static_cast<int64_t>(text.size());
@@ -61,7 +64,7 @@ static std::string read_text(LAMMPS *lmp, FILE *file)
 
 void PairUnified::write_restart_settings(FILE *file)
 {
-  write_number(file, LAMPLIGHTER_ABI);
+  write_number(file, RESTART_VERSION);
   write_text(file, path);
   write_text(file, keywords);
   write_number(file, ghostneigh);
@@ -73,7 +76,7 @@ void PairUnified::write_restart_settings(FILE *file)
 // may give its new place next. That it is the same model is checked then.
 void PairUnified::read_restart_settings(FILE *file)
 {
-  if (read_number(lmp, file) != LAMPLIGHTER_ABI)
+  if (read_number(lmp, file) != RESTART_VERSION)
     refuse("the restart file was written by another release of Lamplighter; give "
            "pair_style and pair_coeff after a 'pair_style none' in that release, write it "
            "again, or start from a data file");

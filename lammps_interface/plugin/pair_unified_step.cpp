@@ -79,7 +79,7 @@ void PairUnified::map_elements()
 }
 
 // Directed pairs from the centre within the cutoff; the list also holds pairs in the skin.
-void PairUnified::add_pairs_of(int i)
+void PairUnified::add_pairs_of(int i, bool for_python)
 {
   const double *const *const x = atom->x;
   const double limit = cutoff * cutoff;
@@ -90,17 +90,18 @@ void PairUnified::add_pairs_of(int i)
     if (elements_of_atoms[j] < 0) continue;
     const double d[3] = {x[j][0] - x[i][0], x[j][1] - x[i][1], x[j][2] - x[i][2]};
     if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= limit) continue;
-    pair_i.push_back(i);
     pair_j.push_back(j);
-    pair_elements.push_back(elements_of_atoms[j]);
     rij.insert(rij.end(), d, d + 3);
+    if (!for_python) continue;
+    pair_i.push_back(i);
+    pair_elements.push_back(elements_of_atoms[j]);
   }
   centres.push_back(i);
   centre_elements.push_back(elements_of_atoms[i]);
   neighbour_counts.push_back(static_cast<int32_t>(pair_j.size() - before));
 }
 
-void PairUnified::read_pairs()
+void PairUnified::read_pairs(bool for_python)
 {
   map_elements();
   for (auto *array : {&centres, &centre_elements, &neighbour_counts, &pair_i, &pair_j,
@@ -109,10 +110,15 @@ void PairUnified::read_pairs()
   rij.clear();
   const int listed = list->inum + (ghostneigh ? list->gnum : 0);
   std::vector<int> order(list->ilist, list->ilist + listed);
-  // Python relies on ascending centres; the usual lists already come that way.
+  // Both ways rely on ascending centres; the usual lists already come that way.
   if (!std::is_sorted(order.begin(), order.end())) std::sort(order.begin(), order.end());
+  // Room for all that is listed, at once: growing would copy, and hold both copies.
+  size_t most = 0;
+  for (const int i : order) most += list->numneigh[i];
+  if (most > pair_j.capacity()) pair_j.reserve(most + most / 16);
+  if (3 * most > rij.capacity()) rij.reserve(3 * (most + most / 16));
   for (const int i : order)
-    if (elements_of_atoms[i] >= 0) add_pairs_of(i);
+    if (elements_of_atoms[i] >= 0) add_pairs_of(i, for_python);
   atom_energies.assign(atom->nlocal, 0.0);
 }
 
@@ -124,7 +130,7 @@ void PairUnified::provide_outputs()
 {
   output_addresses.clear();
   for (auto *output : offered) {
-    const bool wanted = output->trigger != 0 || output->fixes > output->switching;
+    const bool wanted = output->wanted();
     if (wanted) output->values.assign(std::max(atom->nmax, 1), 0.0);
     output_addresses.push_back(wanted ? output->values.data() : nullptr);
   }
@@ -179,20 +185,25 @@ LamplighterStep PairUnified::describe(int eflag, int vflag)
 // Returns what went wrong on this rank.
 std::string PairUnified::evaluate(LamplighterStep &step, int eflag, int vflag)
 {
+  bool native = false;
   try {
     if (neighbor->exclude) {
       const std::string problem = partial_exclusion();
       if (!problem.empty()) return problem;
     }
-    read_pairs();
+    native = !members.empty() && !python_is_due();
+    read_pairs(!native);
     if (checking) own_forces.assign(3 * (atom->nlocal + atom->nghost), 0.0);
     std::fill(own_virial, own_virial + 6, 0.0);
-    step = describe(eflag, vflag);
+    if (native)
+      number_rows();
+    else
+      step = describe(eflag, vflag);
   } catch (const std::bad_alloc &) {
     return "no memory for the pairs of " + std::to_string(atom->nlocal) +
         " atoms; use more ranks on more machines, or fewer atoms";
   }
-  return PythonHost::serve("compute", &step);
+  return native ? evaluate_native(step) : PythonHost::serve("compute", &step);
 }
 
 void PairUnified::compute(int eflag, int vflag)
@@ -201,6 +212,7 @@ void PairUnified::compute(int eflag, int vflag)
   checking = check_every > 0 && (!checked || update->ntimestep % check_every == 0);
   stop_text.clear();
   thrown = nullptr;
+  row_map = nullptr;
   LamplighterStep step{};
   const std::string problem = evaluate(step, eflag, vflag);
   if (thrown) std::rethrow_exception(thrown);
@@ -247,32 +259,62 @@ void PairUnified::add_direct_forces()
 void PairUnified::add_forces(const double *given)
 {
   double **f = atom->f;
-  const size_t npairs = pair_j.size();
-  for (size_t k = 0; k < npairs; k++, given += 3) {
-    const int i = pair_i[k], j = pair_j[k];
-    const double g[3] = {unit * given[0], unit * given[1], unit * given[2]};
-    for (int a = 0; a < 3; a++) {
-      f[i][a] += g[a];
-      f[j][a] -= g[a];
-    }
-    const double *const r = &rij[3 * k];
-    if (checking) {
-      static constexpr int row[6] = {0, 1, 2, 0, 0, 1}, column[6] = {0, 1, 2, 1, 2, 2};
+  size_t k = 0;
+  for (size_t c = 0; c < centres.size(); c++) {
+    const int i = centres[c];
+    const size_t end = k + neighbour_counts[c];
+    double sum[3] = {};
+    const size_t begin = k;
+    for (; k < end; k++) {
+      double *const fj = f[pair_j[k]];
       for (int a = 0; a < 3; a++) {
-        own_forces[3 * i + a] += given[a];
-        own_forces[3 * j + a] -= given[a];
+        const double g = unit * given[3 * k + a];
+        sum[a] += g;
+        fj[a] -= g;
       }
-      for (int a = 0; a < 6; a++) own_virial[a] -= r[row[a]] * given[column[a]];
     }
-    if (!vflag_either) continue;
-    const double v[6] = {-r[0] * g[0], -r[1] * g[1], -r[2] * g[2],
-                         -r[0] * g[1], -r[0] * g[2], -r[1] * g[2]};
-    for (int a = 0; a < 6; a++) {
-      if (vflag_global) virial[a] += v[a];
-      if (!vflag_atom) continue;
-      vatom[i][a] += 0.5 * v[a];
-      vatom[j][a] += 0.5 * v[a];
+    for (int a = 0; a < 3; a++) f[i][a] += sum[a];
+    if (checking) keep_for_check(i, begin, end, given);
+    if (vflag_either) add_virial(i, begin, end, given);
+  }
+}
+
+// The six of -r (x) g: xx yy zz xy xz yz.
+static void pair_virial(const double *r, const double *g, double *v)
+{
+  for (int a = 0; a < 3; a++) v[a] = -r[a] * g[a];
+  v[3] = -r[0] * g[1];
+  v[4] = -r[0] * g[2];
+  v[5] = -r[1] * g[2];
+}
+
+// Pairs `begin` to `end` of centre i: into the virials of LAMMPS.
+void PairUnified::add_virial(int i, size_t begin, size_t end, const double *given)
+{
+  double sum[6] = {}, v[6];
+  for (size_t k = begin; k < end; k++) {
+    pair_virial(&rij[3 * k], &given[3 * k], v);
+    for (int a = 0; a < 6; a++) sum[a] += v[a];
+    if (!vflag_atom) continue;
+    for (int a = 0; a < 6; a++) vatom[pair_j[k]][a] += 0.5 * unit * v[a];
+  }
+  for (int a = 0; a < 6; a++) {
+    if (vflag_global) virial[a] += unit * sum[a];
+    if (vflag_atom) vatom[i][a] += 0.5 * unit * sum[a];
+  }
+}
+
+// The same pairs into what a parity check compares.
+void PairUnified::keep_for_check(int i, size_t begin, size_t end, const double *given)
+{
+  double v[6];
+  for (size_t k = begin; k < end; k++) {
+    for (int a = 0; a < 3; a++) {
+      own_forces[3 * i + a] += given[3 * k + a];
+      own_forces[3 * pair_j[k] + a] -= given[3 * k + a];
     }
+    pair_virial(&rij[3 * k], &given[3 * k], v);
+    for (int a = 0; a < 6; a++) own_virial[a] += v[a];
   }
 }
 
@@ -282,14 +324,15 @@ int64_t PairUnified::update_pair_forces(void *pair, const double *fij)
   return 0;
 }
 
-// Bytes of the arrays on this side; the model's own memory is Python's.
+// Bytes of the arrays on this side; what Python holds is not known here.
 double PairUnified::memory_usage()
 {
   const size_t integers = centres.capacity() + centre_elements.capacity() +
       neighbour_counts.capacity() + pair_i.capacity() + pair_j.capacity() +
-      pair_elements.capacity() + elements_of_atoms.capacity();
+      pair_elements.capacity() + elements_of_atoms.capacity() + row_of_atom.capacity() +
+      row_species.capacity() + pair_rows.capacity() + 2 * first_pair.capacity();
   size_t reals = rij.capacity() + atom_energies.capacity() + direct_forces.capacity() +
-      centroid_virial.capacity() + own_forces.capacity();
+      centroid_virial.capacity() + own_forces.capacity() + mean_gradients.capacity();
   for (const auto &output : outputs) reals += output.values.capacity();
   return Pair::memory_usage() + integers * sizeof(int32_t) + reals * sizeof(double);
 }

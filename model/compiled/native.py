@@ -52,6 +52,22 @@ class NativePotential:
         weakref.finalize(self, library.lamplighter_evaluation_free, self._evaluation)
 
     @property
+    def n_layers(self) -> int:
+        """Return the number of layers."""
+        return self._n_layers
+
+    def address(self, function: str) -> int:
+        """Return where a function of compiled_abi.h is; its name has no prefix.
+
+        ``evaluation`` is the first argument of those that evaluate. It lives as long
+        as this object.
+        """
+        if function == "evaluation":
+            return int(self._evaluation)
+        found = getattr(self._library, "lamplighter_" + function)
+        return int(ctypes.cast(found, ctypes.c_void_p).value or 0)
+
+    @property
     def n_bytes(self) -> int:
         """Return what the last evaluation holds."""
         return int(self._library.lamplighter_bytes(self._evaluation))

@@ -147,6 +147,16 @@ class CompiledPotential:
         return self._baseline[graph.species[: graph.n_own].cpu()]
 
     @property
+    def baselines(self) -> Tensor:
+        """Return E0 of each element, eV, float64; not a number where it is unknown."""
+        return self._baseline
+
+    @property
+    def native(self) -> NativePotential:
+        """Return the evaluation in the native library."""
+        return self._native
+
+    @property
     def tables(self) -> Tables:
         """Return what it was built from."""
         return self._tables

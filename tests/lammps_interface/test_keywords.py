@@ -12,16 +12,18 @@ def test_no_words_ask_for_nothing():
 
 def test_all_keywords():
     words = "head r2scan charge -1.5 spin 2 device cuda:1 backend compiled check 100"
-    found = parse(f"{words} replace yes")
+    found = parse(f"{words} native yes replace yes")
     assert found == Keywords(
         head="r2scan",
         conditions={"total_charge": -1.5, "total_spin": 2.0},
         device="cuda:1",
         backend="compiled",
+        native=True,
         check=100,
         replace=True,
     )
     assert not parse("replace no").replace
+    assert parse("native no").native is False
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_all_keywords():
     [
         (
             "heads pbe",
-            "unknown keyword.*heads.*head, charge, spin, device, backend, check, rep",
+            "unknown keyword.*heads.*head, charge, spin, device, backend, native",
         ),
         ("head", "without a value.*head"),
         ("head pbe head scan", "given twice.*head"),
@@ -42,6 +44,7 @@ def test_all_keywords():
         ("device gpu", "bad value.*device gpu.*cpu, cuda or cuda:N"),
         ("backend fast", "bad value.*backend fast.*reference or compiled"),
         ("device cuda:", "bad value.*device cuda:"),
+        ("native maybe", "bad value.*native maybe.*yes or no"),
         ("replace maybe", "bad value.*replace maybe.*yes or no"),
     ],
 )

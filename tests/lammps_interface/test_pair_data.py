@@ -175,6 +175,7 @@ def test_the_structures_match_the_header(root):
     header = (root / "lammps_interface/plugin/pair_abi.h").read_text()
     header = "\n".join(line.split("//")[0] for line in header.splitlines())
     for struct, mirror in (
+        ("Member", pair_abi.Member),
         ("Open", pair_abi.Open),
         ("Step", pair_abi.Step),
         ("Check", pair_abi.Check),
@@ -196,5 +197,5 @@ def test_the_structures_match_the_header(root):
 
 
 def test_another_version_is_refused():
-    with pytest.raises(EngineError, match=r"version 9.*version 3.*install lamplighter"):
+    with pytest.raises(EngineError, match=r"version 9.*version 4.*install lamplighter"):
         pair_abi.check_version(9)

@@ -165,6 +165,7 @@ class Evaluated:
     forces: np.ndarray  # [n, 3], eV/Å
     stress: np.ndarray  # [3, 3], eV/Å^3, tension positive
     atom_virial: np.ndarray  # [6], eV, sum over atoms in LAMMPS' order, LAMMPS' axes
+    atom_stresses: np.ndarray  # [n, 6], bar Å^3, as LAMMPS has them
     virial: np.ndarray  # [6], eV, global, same order and axes
     table: dict[str, np.ndarray]  # thermo output of the run
     output: str
@@ -187,7 +188,8 @@ thermo_style custom step pe ke vol c_p[1] c_p[2] c_p[3] c_p[4] c_p[5] c_p[6] &
 thermo_modify format float %.17g norm no
 {before}
 run {steps}
-write_dump all custom {name}.dump id fx fy fz c_e modify sort id format float %.17g
+write_dump all custom {name}.dump id fx fy fz c_e c_s[*] &
+  modify sort id format float %.17g
 """
 
 
@@ -242,6 +244,7 @@ def _result(path: Path, prism: Prism, table, run: LammpsRun) -> Evaluated:
         forces=prism.vector_to_ase(dump[:, 1:4]),
         stress=prism.tensor2_to_ase(stress),
         atom_virial=-atom_stress / BAR_PER_EV_A3,
+        atom_stresses=dump[:, 5:],
         virial=pressure * last["Volume"] / BAR_PER_EV_A3,
         table=table,
         output=run.output,
