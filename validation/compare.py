@@ -7,6 +7,7 @@ is mostly the functional's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -34,6 +35,9 @@ __all__ = [
     "threshold_for",
     "worst",
 ]
+
+SAME_KELVIN: Final = 5.0
+"""Temperatures that are the same for a reference: 298.15 K is 300 K."""
 
 # Which references a failed property leaves without a number.
 QUANTITIES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -130,7 +134,8 @@ class Rules:
             head=self.head,
             family=self.family,
             material=record.material,
-            kind=record.level.kind,
+            # Limits for DFT are those of calculations of the model's own level.
+            kind="experiment" if record.level.kind == "experiment" else "dft",
         )
 
 
@@ -205,7 +210,7 @@ def _compare_one(
     else:
         verdict = threshold.judge(delta, record.value)
         tolerance = threshold.limits(record.value)[1]
-        text = threshold.text(record.unit)
+        text = threshold.text(record.unit, record.value)
     return Comparison(
         quantity=record.quantity,
         material=record.material,
@@ -238,8 +243,34 @@ def _why_not_judged(
     # Experiments always stand beside DFT; asked for, they are judged all the same.
     if record.role == "secondary" and not (experiment and rules.cross):
         return "stands beside the primary reference"
+    return _other_state(record) or _without_limit(record, threshold)
+
+
+def _without_limit(record: ReferenceValue, threshold: Threshold | None) -> str:
     if threshold is None:
         return "no threshold for this quantity"
+    if threshold.kind == "relative" and threshold.limits(record.value)[1] == 0.0:
+        return "a fraction of a reference that is zero allows nothing"
+    return ""
+
+
+def _other_state(record: ReferenceValue) -> str:
+    """Return what a calculated reference holds that the model's number does not.
+
+    A name without a temperature is that of the static lattice; a model's number at a
+    temperature has it in its name, and then the reference is at the same one.
+    """
+    if record.level.kind == "experiment":
+        return ""
+    kelvin = record.level.temperature_K
+    named = re.search(r"_(\d+(?:\.\d+)?)K(?:_|$)", record.quantity)
+    if named is None:
+        if kelvin is not None or record.level.zpe == "included":
+            at = "with zero-point motion" if kelvin is None else f"at {kelvin:g} K"
+            return f"the reference is {at}, the number of the static lattice"
+        return ""
+    if kelvin is not None and abs(kelvin - float(named[1])) > SAME_KELVIN:
+        return f"the reference is at {kelvin:g} K, the number at {named[1]} K"
     return ""
 
 

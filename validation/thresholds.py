@@ -99,9 +99,16 @@ class Threshold:
             return "pass"
         return "warn" if distance <= fail else "fail"
 
-    def text(self, unit: str) -> str:
-        """Return the limit that fails in a few characters, for example ``±10 %``."""
+    def text(self, unit: str, reference: float | None = None) -> str:
+        """Return the limit that fails in a few characters, for example ``±10 %``.
+
+        Args:
+            unit: of the quantity.
+            reference: where the floor is what counts, it stands there instead.
+        """
         if self.kind == "relative":
+            if reference is not None and self.floor_fail > self.fail * abs(reference):
+                return f"±{self.floor_fail:g} {unit}".rstrip()
             return f"±{100 * self.fail:g} %"
         sign = "−" if self.kind == "not_below" else "±"
         return f"{sign}{self.fail:g} {unit}".rstrip()

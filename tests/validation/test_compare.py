@@ -250,6 +250,75 @@ def test_cross_still_asks_for_a_threshold():
     assert (found.verdict, found.note) == ("info", "no threshold for this quantity")
 
 
+def test_a_calculation_of_another_state_is_for_information() -> None:
+    hot = Level(kind="dft", functional="PBE", temperature_K=300, zpe="included")
+    wet = Level(kind="dft", functional="PBE", zpe="included")
+    for level, at in ((hot, "at 300 K"), (wet, "with zero-point motion")):
+        (found,) = compare(result(4.5), [reference(level=level)])
+        assert (found.verdict, found.tolerance) == ("info", None)
+        assert f"the reference is {at}, the number of the static" in found.note
+    named = {"quantity": "lattice_constant_300K", "level": hot}
+    same = result(4.5, quantity="lattice_constant_300K")
+    assert compare(same, [reference(**named)])[0].verdict == "fail"
+    cold = replace(hot, temperature_K=100)
+    (found,) = compare(same, [reference(**(named | {"level": cold}))])
+    assert (found.verdict, found.note) == (
+        "info",
+        "the reference is at 100 K, the number at 300 K",
+    )
+    room = replace(hot, temperature_K=298.15)
+    assert compare(same, [reference(**(named | {"level": room}))])[0].verdict == "fail"
+
+
+def test_what_is_better_than_a_functional_informs_all_but_its_like() -> None:
+    record = reference(level=Level(kind="theory", functional="CCSD(T)"))
+    (found,) = compare(result(4.5), [record])
+    assert (found.verdict, found.note) == (
+        "info",
+        "the model is PBE, the reference CCSD(T)",
+    )
+    assert compare(result(4.5, level="ccsd-t"), [record])[0].verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("level", "message"),
+    [
+        ({"kind": "dft", "functional": "DLPNO-CCSD(T)"}, "not of kind dft.*theory"),
+        ({"kind": "dft", "functional": "DMC"}, "not of kind dft.*theory"),
+        ({"kind": "theory", "functional": "PBE0-D4"}, "not of kind theory.*dft"),
+        ({"kind": "theory"}, "THEORY reference without a functional"),
+        ({"kind": "experiment", "functional": "PBE"}, "experiment has no functional"),
+        ({"kind": "experiment", "temperature_K": -1.0}, "a number of K"),
+        ({"kind": "experiment", "temperature_K": float("nan")}, "a number of K"),
+    ],
+)
+def test_levels_that_do_not_exist(level, message):
+    with pytest.raises(DataError, match=message):
+        Level(**level)
+
+
+def test_a_fraction_of_zero_is_no_limit() -> None:
+    record = reference(quantity="gap", value=0.0)
+    given = result(1e-9, quantity="gap")
+    limit = own(quantity="gap", kind="relative", warn=0.1, fail=0.2)
+    (found,) = compare(given, [record], [limit])
+    assert (found.verdict, found.relative) == ("info", None)
+    assert "zero allows nothing" in found.note
+    floored = replace(limit, floor_warn=0.1, floor_fail=0.3)
+    (found,) = compare(given, [record], [floored])
+    assert (found.verdict, found.tolerance_text) == ("pass", "±0.3 Å")
+
+
+def test_the_text_of_a_limit_is_the_limit_that_was_used() -> None:
+    limit = own(quantity="gap", kind="relative", warn=0.1, fail=0.2, floor_fail=3.0)
+    record = reference(quantity="gap", value=1.0)
+    (found,) = compare(result(3.9, quantity="gap"), [record], [limit])
+    assert (found.verdict, found.tolerance, found.tolerance_text) == (
+        *("warn", 3.0),
+        "±3 Å",
+    )
+
+
 def test_worst_orders_the_verdicts():
     good, bad = compare(result(4.0), [reference()]), compare(result(9.0), [reference()])
     assert worst(good) == "pass"

@@ -56,6 +56,52 @@ def vasprun(path, *, a=4.2556, energy=-11.9, p=0.01, **changes):
     return path
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("quantity,value,value\nbulk_modulus,140,150\n", "wrong columns"),
+        ("quantity,value,space_group\nbulk_modulus,140,225.7\n", "line 2: space_group"),
+        ("quantity,value,space_group\nbulk_modulus,140,nan\n", "line 2: space_group"),
+        ("quantity,value,space_group\nbulk_modulus,140,231\n", "line 2: space_group"),
+        ("quantity,value,error\nbulk_modulus,140,nan\n", "line 2: error is no number"),
+        ("quantity,value\nbulk_modulus,inf\n", "line 2: value is no number"),
+        ("quantity,value\nbulk_modulus,1_40\n", "line 2: value is no number"),
+        ("quantity,value,role\nbulk_modulus,140,main\n", "line 2: unknown role"),
+        ("quantity,value,zpe\nbulk_modulus,140,some\n", "line 2: unknown zpe"),
+        (
+            "quantity,value,temperature_K\nbulk_modulus,140,-3\n",
+            "line 2: temperature_K",
+        ),
+        (
+            "quantity,value,functional,kind\nbulk_modulus,140,PBE,experiment\n",
+            "line 2: an experiment has no functional",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_meant(tmp_path, table, message):
+    path = tmp_path / "own.csv"
+    path.write_text(table)
+    with pytest.raises((DataError, ConfigError), match=message):
+        from_csv(path, Origin(functional="PBE", material="Cu", space_group=225))
+
+
+def test_a_table_says_no_with_a_zero_and_theory_by_its_name(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("quantity,value,verified\nbulk_modulus,140,0\n")
+    (record,) = from_csv(path, Origin(functional="CCSD(T)", material="Cu"))
+    assert not record.verified
+    assert (record.level.kind, str(record.level)) == ("theory", "CCSD(T)")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"p": "******"}, {"energy": "****"}, {"nelm": "x"}]
+)
+def test_stars_in_place_of_numbers(tmp_path, changes):
+    path = vasprun(tmp_path / "vasprun.xml", **changes)
+    with pytest.raises(DataError, match="holds something else than numbers"):
+        read_vasprun(path)
+
+
 def incar(**tags):
     return "".join(f'<i type="string" name="{k}">{v}</i>' for k, v in tags.items())
 

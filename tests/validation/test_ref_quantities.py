@@ -119,7 +119,8 @@ def test_a_value_far_from_the_others_is_refused(tmp_path):
     near = written(tmp_path, {"value": 100.0}, {"value": 120.0, "level": level})
     assert len(load_file(near)) == 2
     far = {"value": 14.1, "level": level}
-    path = written(tmp_path, {"value": 141.0}, {"value": 140.0}, far)
+    near_by = {"value": 140.0, "role": "secondary"}
+    path = written(tmp_path, {"value": 141.0}, near_by, far)
     with pytest.raises(DataError, match=r"bulk_modulus of X 14\.1 GPa .*against 140"):
         load_file(path)
 

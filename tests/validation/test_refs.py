@@ -220,18 +220,61 @@ def test_a_file_of_ones_own_loads(tmp_path):
         (changed(role="main"), "unknown role"),
         (changed(verified="maybe"), "is no truth value"),
         (changed(level={"kind": "dft"}), "DFT reference without a functional"),
-        (changed(level={"kind": "theory"}), "unknown kind .*dft or experiment"),
+        (
+            changed(level={"kind": "guess"}),
+            "unknown kind .*dft or theory or experiment",
+        ),
         (changed(level={"kind": "experiment", "zpe": "?"}), "unknown zpe"),
         (changed(level={"kind": "dft", "xc": "PBE"}), "level: unknown key; got: 'xc'"),
         (changed(source={"doi": "1"}), "source: a key is missing; wanted: 'text'"),
         (changed(source="paper"), "source is no mapping"),
         (["a list"], "record 1 is no mapping"),
+        (changed(error=float("nan")), "error of lattice_constant is negative or end"),
+        (changed(value=10**400), "value is larger than any number"),
+        (changed(licence=5), "record 1: licence is no text; got: 5"),
+        (
+            changed(level={"kind": "dft", "functional": 5}),
+            "level: functional is no text",
+        ),
+        (changed(quantity=5), "record 1: quantity is no text; got: 5"),
+        (
+            changed(source={"text": "a", "doi": 10.1}),
+            "record 1, source: doi is no text",
+        ),
+        (
+            changed(level={"kind": "experiment", "temperature_K": "300"}),
+            "record 1, level, temperature_K is no number; got: '300'",
+        ),
         (changed(verified=False), "not checked against their source"),
     ],
 )
 def test_loader_refuses(tmp_path, record, message):
     with pytest.raises(DataError, match=message):
         load_file(written(tmp_path, record))
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ({"records": None}, "records; got: None; wanted: a list"),
+        ({"material": 5}, "material; got: 5; wanted: text"),
+        ({"structure": ""}, "structure; got: ''; wanted: text"),
+        ({"space_group": "Fm-3m"}, "space_group; got: 'Fm-3m'; wanted: 0 to 230"),
+        ({"space_group": 500}, "space_group; got: 500"),
+        ({"quantities": ["density"]}, "quantities; got: .'density'"),
+    ],
+)
+def test_loader_refuses_heads(tmp_path, head, message):
+    with pytest.raises(DataError, match=message):
+        load_file(written(tmp_path, **head))
+
+
+def test_two_values_cannot_both_give_the_verdict(tmp_path):
+    more = changed(value=4.26)
+    with pytest.raises(DataError, match="two primary values of lattice_constant at"):
+        load_file(written(tmp_path, records=[changed(), more]))
+    second = changed(value=4.26, role="secondary")
+    assert len(load_file(written(tmp_path, records=[changed(), second]))) == 2
 
 
 def test_loader_refuses_other_files(tmp_path):

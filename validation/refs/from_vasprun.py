@@ -175,7 +175,7 @@ def read_vasprun(path: Path) -> VaspRun:
     """Return what a finished vasprun.xml says.
 
     Raises:
-        DataError: no such file, cut short, or not converged.
+        DataError: no such file, cut short, not converged, or stars for numbers.
     """
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own output
@@ -183,6 +183,16 @@ def read_vasprun(path: Path) -> VaspRun:
         fix = "wait until the calculation ends; a file cut short holds no result"
         problem = f"cannot read {path} as vasprun.xml"
         raise DataError(explain(problem, got=error, fix=fix)) from error
+    try:
+        return _read(root, path)
+    except ValueError as error:
+        fix = "VASP writes stars for what it cannot print: look into the file"
+        problem = f"{path.name} holds something else than numbers"
+        raise DataError(explain(problem, got=error, fix=fix)) from error
+
+
+def _read(root: ET.Element, path: Path) -> VaspRun:
+    """Return what the tree of a vasprun.xml says; see [`read_vasprun`][]."""
     last = root.findall("calculation")
     symbols = [
         (rc.findtext("c") or "").strip()

@@ -6,14 +6,19 @@ below experiment, and that is the functional and no fault of a model trained on 
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from lamplighter.errors import DataError, explain
 
-Kind = Literal["dft", "experiment"]
+Kind = Literal["dft", "theory", "experiment"]
 ZeroPoint = Literal["none", "included", "removed"]
 
+_BEYOND: Final = (
+    r"(dlpno|lno|df|ri)*(ccsd|cisd|mp[234]|fci|caspt)|[dvar]mc$|fnd?mc|w[12]"
+)
 _SEPARATORS = str.maketrans("", "", " _-()")
 
 
@@ -22,9 +27,11 @@ class Level:
     """What a reference value stands for.
 
     Attributes:
-        kind: ``dft`` or ``experiment``.
+        kind: ``dft``; ``theory`` for what is better than a functional, such as coupled
+            cluster and quantum Monte Carlo; or ``experiment``.
         functional: exchange-correlation functional with its dispersion correction, for
-            example ``PBE`` or ``PBE-D3(BJ)``; empty for an experiment.
+            example ``PBE`` or ``PBE-D3(BJ)``; of other theory the method, ``CCSD(T)``
+            or ``DMC``; empty for an experiment.
         code: program (and settings) that gave the number; empty for an experiment.
         temperature_K: temperature in K; ``None`` is the static lattice.
         zpe: whether zero-point motion is in the value (``included``, as in every raw
@@ -41,10 +48,12 @@ class Level:
         """Refuse kinds and zero-point states that do not exist.
 
         Raises:
-            DataError: an unknown word, or a DFT level without a functional.
+            DataError: an unknown word, a calculation without a functional or method, an
+                experiment with one, wave functions called a functional, or a
+                temperature that is none.
         """
         for name, value, allowed in (
-            ("kind", self.kind, ("dft", "experiment")),
+            ("kind", self.kind, get_args(Kind)),
             ("zpe", self.zpe, ("none", "included", "removed")),
         ):
             if value not in allowed:
@@ -52,11 +61,30 @@ class Level:
                 raise DataError(
                     explain(problem, got=repr(value), wanted=" or ".join(allowed))
                 )
-        if self.kind == "dft" and not self.functional:
+        self._check_method()
+        kelvin = self.temperature_K
+        if kelvin is not None and not 0 <= kelvin < math.inf:
+            wanted = "a number of K, 0 or more; none of the static lattice"
+            raise DataError(explain("temperature_K", got=repr(kelvin), wanted=wanted))
+
+    def _check_method(self) -> None:
+        if self.kind == "experiment":
+            if self.functional:
+                problem = "an experiment has no functional"
+                raise DataError(explain(problem, got=self.functional))
+            return
+        if not self.functional:
             raise DataError(
                 explain(
-                    "a DFT reference without a functional",
+                    f"a {self.kind.upper()} reference without a functional",
                     wanted="functional: PBE, ...",
+                )
+            )
+        if self.kind != kind_of_method(self.functional):
+            raise DataError(
+                explain(
+                    f"{self.functional} is not of kind {self.kind}",
+                    wanted=f"kind: {kind_of_method(self.functional)}",
                 )
             )
 
@@ -72,6 +100,16 @@ class Level:
         return ", ".join(parts)
 
 
+def kind_of_method(method: str) -> Kind:
+    """Return ``theory`` for wave functions and quantum Monte Carlo, else ``dft``.
+
+    >>> kind_of_method("DLPNO-CCSD(T)"), kind_of_method("DMC"), kind_of_method("r2SCAN")
+    ('theory', 'theory', 'dft')
+    """
+    bare = normalised(method)
+    return "theory" if re.match(_BEYOND, bare) else "dft"
+
+
 def normalised(functional: str) -> str:
     """Return a functional's name without case, separators and the word GGA.
 
@@ -85,12 +123,12 @@ def normalised(functional: str) -> str:
 
 
 def same_level(level_of_theory: str, reference: Level) -> bool:
-    """Return whether a model's level of theory is that of a DFT reference.
+    """Return whether a model's level of theory is that of a calculated reference.
 
     Args:
         level_of_theory: what the model's head was trained on, for example ``PBE``.
         reference: level of the reference; an experiment never matches.
     """
-    if reference.kind != "dft" or not level_of_theory:
+    if reference.kind == "experiment" or not level_of_theory:
         return False
     return normalised(level_of_theory) == normalised(reference.functional)

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 import yaml
 
 from lamplighter.errors import ConfigError, DataError, explain
-from lamplighter.validation.refs.levels import Level
+from lamplighter.validation.refs.levels import Level, normalised
 from lamplighter.validation.refs.quantities import check_record, check_spread
 from lamplighter.validation.yaml_text import read_yaml
 
@@ -90,11 +90,15 @@ class ReferenceValue:
         """Refuse values that cannot be compared with anything.
 
         Raises:
-            DataError: a number that is not finite, or an unknown word.
+            DataError: a number that is not finite, a negative error, or an unknown
+                word.
         """
         if not math.isfinite(self.value):
             problem = f"the reference value of {self.quantity} is not a finite number"
             raise DataError(explain(problem, got=self.value))
+        if self.error is not None and not 0 <= self.error < math.inf:
+            problem = f"the error of {self.quantity} is negative or endless"
+            raise DataError(explain(problem, got=self.error))
         for name, value, allowed in (
             ("obtained", self.obtained, _OBTAINED),
             ("role", self.role, ("primary", "secondary")),
@@ -151,9 +155,9 @@ def load_file(
     Raises:
         DataError: the file cannot be read, has a key that does not exist, lacks one
             that must, holds a value that is no finite number, an unknown quantity or
-            unit, a value that is not plausible by itself or beside the others, or an
-            unverified value and `unverified` is ``refuse``. The message names file,
-            record and key.
+            unit, a value that is not plausible by itself or beside the others, two
+            primary values of one quantity at one level, or an unverified value and
+            `unverified` is ``refuse``. The message names file, record and key.
     """
     path = Path(path)
     content = _read(path)
@@ -164,11 +168,13 @@ def load_file(
         raise DataError(explain(problem, got=content["format"], wanted=FORMAT))
     shared = {key: content[key] for key in ("material", "structure", "space_group")}
     own = content.get("quantities", {})
-    records = []
+    _check_head(shared, own, content["records"], where)
+    records: list[ReferenceValue] = []
     for index, item in enumerate(content["records"], start=1):
         place = f"{where}, record {index}"
         records.append(_record(item, shared, place))
         check_record(records[-1], place, own)
+    _check_primary(records, where)
     check_spread(records, where)
     return _filter_unverified(records, unverified, where)
 
@@ -212,6 +218,46 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content
 
 
+def _check_head(
+    shared: Mapping[str, Any], own: object, records: object, where: str
+) -> None:
+    """Refuse a file whose keys hold other things than they should."""
+    group = shared["space_group"]
+    is_group = isinstance(group, int) and not isinstance(group, bool)
+    for key, ok, wanted in (
+        ("material", _is_text(shared["material"]), "text"),
+        ("structure", _is_text(shared["structure"]), "text"),
+        ("space_group", is_group and 0 <= group <= 230, "0 to 230"),
+        ("records", isinstance(records, list), "a list"),
+        ("quantities", isinstance(own, Mapping), "NAME: UNIT"),
+    ):
+        if not ok:
+            got = repr({**shared, "records": records, "quantities": own}[key])
+            raise DataError(explain(f"{where}: {key}", got=got[:80], wanted=wanted))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.strip() != "" and value.isprintable()
+
+
+def _check_primary(records: Sequence[ReferenceValue], where: str) -> None:
+    """Refuse two values that would both give the verdict on one quantity."""
+    seen: dict[tuple[Any, ...], ReferenceValue] = {}
+    for record in records:
+        level = record.level
+        name = (level.kind, normalised(level.functional), level.temperature_K)
+        key = (record.quantity, *name, level.zpe)
+        other = seen.setdefault(key, record) if record.role == "primary" else record
+        if other is not record:
+            raise DataError(
+                explain(
+                    f"{where}: two primary values of {record.quantity} at {level}",
+                    got=f"{other.value:g} and {record.value:g}",
+                    fix="give one of them role: secondary",
+                )
+            )
+
+
 def _record(item: object, shared: Mapping[str, Any], where: str) -> ReferenceValue:
     if not isinstance(item, Mapping):
         raise DataError(explain(f"{where} is no mapping", got=repr(item)))
@@ -229,6 +275,7 @@ def _record(item: object, shared: Mapping[str, Any], where: str) -> ReferenceVal
     everything = {**given, "level": level, "source": source}
     known = {field.name for field in fields(ReferenceValue)} - set(shared)
     _check_keys(everything, known, _required(ReferenceValue) - set(shared), where)
+    _check_texts(given, {"value", "error", "verified"}, where)
     return ReferenceValue(**everything, **shared)
 
 
@@ -237,7 +284,22 @@ def _build(cls: type[T], mapping: object, where: str) -> T:
         raise DataError(explain(f"{where} is no mapping", got=repr(mapping)))
     known = {field.name for field in _fields(cls)}
     _check_keys(mapping, known, _required(cls), where)
-    return cls(**mapping)
+    _check_texts(mapping, {"temperature_K"}, where)
+    kelvin = mapping.get("temperature_K")
+    if kelvin is not None:
+        _number(kelvin, f"{where}, temperature_K")
+    try:
+        return cls(**mapping)
+    except DataError as error:
+        message = f"{where}: {error}"
+        raise DataError(message) from error
+
+
+def _check_texts(mapping: Mapping[str, Any], others: set[str], where: str) -> None:
+    for key, value in mapping.items():
+        if key not in others and not isinstance(value, str):
+            problem = f"{where}: {key} is no text"
+            raise DataError(explain(problem, got=repr(value)))
 
 
 def _fields(cls: type) -> tuple[Field[Any], ...]:
@@ -273,4 +335,8 @@ def _number(value: object, where: str) -> float:
     # bool is an int to Python: `value: yes` must not become 1.0.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise DataError(explain(f"{where} is no number", got=repr(value)))
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        problem = f"{where} is larger than any number"
+        raise DataError(explain(problem)) from error

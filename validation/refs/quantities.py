@@ -132,9 +132,6 @@ def check_record(
         problem = f"{where}: unknown unit of {record.quantity}"
         wanted = ", ".join(unit or "'' (a ratio)" for unit in UNITS)
         raise DataError(explain(problem, got=repr(record.unit), wanted=wanted))
-    if record.error is not None and record.error < 0:
-        problem = f"{where}: the error of {record.quantity} is negative"
-        raise DataError(explain(problem, got=record.error, wanted="0 or more"))
     declared = (own or {}).get(record.quantity)
     found = kind_of(record.quantity)
     if declared is None and found is None:

@@ -11,7 +11,12 @@ import yaml
 
 from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import atomic_path, sha256_file
-from lamplighter.validation.refs.levels import Level, ZeroPoint, normalised
+from lamplighter.validation.refs.levels import (
+    Level,
+    ZeroPoint,
+    kind_of_method,
+    normalised,
+)
 from lamplighter.validation.refs.loader import FORMAT, ReferenceValue, Source, load_file
 
 _HEADER: Final = (
@@ -99,7 +104,7 @@ class Origin:
                 )
             )
         return Level(
-            kind="dft",
+            kind=kind_of_method(given or functional),
             functional=given or functional,
             code=self.code or code,
             temperature_K=self.temperature_K,
