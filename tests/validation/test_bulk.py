@@ -25,6 +25,7 @@ from lamplighter.validation.properties.eos import (
     pressure,
     vinet,
 )
+from lamplighter.validation.relax import Relaxed
 
 TRUE = EquationOfState(
     energy=-6.1, volume=9.6, bulk_modulus=0.97, derivative=4.2, r2=1.0
@@ -192,3 +193,25 @@ def test_settings_are_checked():
         BulkSettings(span=0.5)
     with pytest.raises(DataError, match="symmetry of the structure"):
         bulk_property.run(Atoms("Cu2", cell=[3, 3, 3], pbc=True), AseEngine(EMT()))
+
+
+def test_three_edges_of_an_orthorhombic_crystal():
+    cell = Atoms("NaCl", cell=np.diag([3.0, 4.0, 5.0]), pbc=True)
+    cell.set_scaled_positions([(0, 0, 0), (0.5, 0.5, 0.4)])
+    relaxed = Relaxed(
+        atoms=cell,
+        energy=-1.0,
+        forces=np.zeros((2, 3)),
+        stress=None,
+        steps=0,
+        evaluations=0,
+    )
+    fit = dataclasses.replace(TRUE, volume=30.0)
+    values = bulk_property._values(relaxed, fit, fit)
+    edges = [values[f"lattice_constant{end}"].value for end in ("", "_b", "_c")]
+    assert sorted(edges) == pytest.approx([3.0, 4.0, 5.0])
+    hexagonal = dataclasses.replace(relaxed, atoms=bulk("Mg", "hcp", a=3.2, c=5.2))
+    names = bulk_property._values(hexagonal, fit, fit)
+    assert {"lattice_constant_b", "lattice_constant_c"} & set(names) == {
+        "lattice_constant_c"
+    }

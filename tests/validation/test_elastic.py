@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.calculators.morse import MorsePotential
 from ase.calculators.tersoff import Tersoff
+from ase.spacegroup import crystal
 from numpy.testing import assert_allclose
 
 from lamplighter.errors import ConfigError
@@ -23,10 +26,16 @@ from lamplighter.validation.properties.elastic import ElasticSettings
 from lamplighter.validation.properties.elastic_tensor import (
     averages,
     born_eigenvalues,
+    lowest_stiffness,
     project,
     rotate,
     to_matrix,
     to_tensor,
+)
+from lamplighter.validation.properties.elastic_values import (
+    entries,
+    moduli,
+    tables,
 )
 from lamplighter.validation.relax import relax_crystal
 from lamplighter.validation.structures import point_group
@@ -366,3 +375,61 @@ def test_averages_of_an_isotropic_and_of_a_cubic_solid():
     found = averages(copper)
     assert found.shear_voigt == pytest.approx(54.6, abs=0.1)
     assert found.shear_reuss == pytest.approx(40.0, abs=0.5)
+
+
+def test_a_stiffness_that_vanishes_is_not_averaged():
+    # Central forces between nearest neighbours hold no shear of a simple cubic crystal:
+    # C44 is zero up to rounding, of either sign.
+    potential = MorsePotential(epsilon=0.3, r0=2.5, rho0=6, rcut1=1.15, rcut2=1.3)
+    result = elastic.run(
+        Atoms("Cu", cell=2.5 * np.eye(3), pbc=True), AseEngine(potential)
+    )
+    assert result.status == "warn"
+    assert names(result) == {"Born stability"}
+    assert abs(value(result, "C44")) < 1e-6
+    assert value(result, "C11") > 100
+    assert not any("modul" in name or "debye" in name for name in result.values)
+
+
+def test_a_singular_stiffness_has_no_compliance():
+    tensor = np.diag([3.0, 2.0, 1.0, 0.0, 0.0, 0.0])
+    assert set(tables(tensor, bulk("Cu"))) == {"C_ieee", "ieee_axes"}
+    lowest, doubt = lowest_stiffness(tensor, np.zeros((6, 6)))
+    assert (lowest, doubt) == (0.0, pytest.approx(3e-6))
+
+
+def test_the_doubt_about_stability_is_that_of_the_softest_mode():
+    tensor = np.diag([300.0, 300.0, 300.0, 50.0, 50.0, 0.5])
+    error = np.diag([9.0, 9.0, 9.0, 0.1, 0.1, 0.2])
+    lowest, doubt = lowest_stiffness(tensor, error)
+    assert (lowest, doubt) == (pytest.approx(1.0), pytest.approx(0.4))
+
+
+TRIGONAL = {
+    # Nye's table: which constants a class has.
+    "quartz, 32": (152, "11 12 13 14 22 23 24 33 44 55 56 66"),
+    "-3": (148, "11 12 13 14 15 22 23 24 25 33 44 46 55 56 66"),
+}
+
+
+@pytest.mark.parametrize("name", TRIGONAL)
+def test_constants_are_reported_by_symmetry_not_by_size(name):
+    number, expected = TRIGONAL[name]
+    atoms = crystal(
+        ("Si", "O"),
+        [(0.1, 0.2, 0.3), (0.41, 0.27, 0.21)],
+        spacegroup=number,
+        cellpar=[4.9, 4.9, 5.4, 90, 90, 120],
+    )
+    found = entries(point_group(atoms), cubic=False)
+    assert " ".join(f"{i + 1}{j + 1}" for i, j in found) == expected
+
+
+def test_error_bars_of_averages_know_the_signs_of_the_shifts():
+    tensor = np.diag([100.0, 100.0, 100.0, 30.0, 30.0, 30.0])
+    tensor[:3, :3] += 50.0 * (1 - np.eye(3))
+    opposite = np.zeros((6, 6))
+    opposite[:3, :3] = 2.0 * np.eye(3) - 2.0 * (1 - np.eye(3))
+    zener = moduli(tensor, opposite, cubic=True)["anisotropy_zener"]
+    # 2 C44 / (C11 - C12): 60 / 50 against 60 / 54.
+    assert zener.error == pytest.approx(60 / 50 - 60 / 54)

@@ -35,7 +35,12 @@ from lamplighter.validation.relax import (
     relax_crystal,
     relax_ions,
 )
-from lamplighter.validation.structures import is_cubic, standard_primitive
+from lamplighter.validation.structures import (
+    UNIAXIAL,
+    is_cubic,
+    standard_primitive,
+    symmetry,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +88,10 @@ def run(
 ) -> PropertyResult:
     """Return lattice constant, equilibrium volume and energy, and bulk modulus.
 
-    Values: ``lattice_constant`` (and ``lattice_constant_c`` unless cubic) of the
-    conventional cell in Å, ``volume_per_atom`` Å^3, ``energy_per_atom`` eV/atom,
-    ``bulk_modulus`` GPa, ``bulk_modulus_derivative``. Arrays, per atom: ``volumes``,
-    ``energies``, ``pressures`` (GPa, from the stress), ``fit_volumes``,
+    Values: ``lattice_constant`` (and, where they are others by symmetry,
+    ``lattice_constant_b`` and ``_c``) of the conventional cell in Å,
+    ``volume_per_atom`` Å^3, ``energy_per_atom`` eV/atom, ``bulk_modulus`` GPa,
+    ``bulk_modulus_derivative``. Arrays, per atom: ``volumes``, ``energies``, ``pressures`` (GPa, from the stress), ``fit_volumes``,
     ``fit_energies``.
 
     Args:
@@ -261,7 +266,12 @@ def _values(
         ),
     }
     if not is_cubic(relaxed.atoms):
-        values["lattice_constant_c"] = Quantity(
-            value=float(lengths[2]), unit="Å", error=float(lengths[2] * stretch)
-        )
+        number = int(symmetry(relaxed.atoms).number)
+        # Where a and b are one length by symmetry, a says it.
+        for index, edge in enumerate("abc"):
+            if edge == "c" or (edge == "b" and number < UNIAXIAL):
+                length = float(lengths[index])
+                values[f"lattice_constant_{edge}"] = Quantity(
+                    value=length, unit="Å", error=length * stretch
+                )
     return values

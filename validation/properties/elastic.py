@@ -37,12 +37,14 @@ from lamplighter.validation.properties.elastic_strain import (
 from lamplighter.validation.properties.elastic_tensor import (
     born_eigenvalues,
     deviation,
+    lowest_stiffness,
     natural_scale,
     project,
 )
 from lamplighter.validation.properties.elastic_values import (
     constants,
     curves,
+    entries,
     moduli,
     sound,
     tables,
@@ -137,31 +139,34 @@ def analyse(
     for ions, data in (("clamped", stresses.clamped), ("relaxed", stresses.relaxed)):
         small, large = _differences(data, stresses.sizes)
         raw = _extrapolated(small, large, settings.strains)
-        tensor, error = project(raw, rotations), project(small, rotations)
-        error = np.abs(error - tensor)
+        tensor = project(raw, rotations)
+        shift = project(small, rotations) - tensor
+        error = np.abs(shift)
         suffix = "_clamped" if ions == "clamped" else ""
         arrays[f"C{suffix}"], arrays[f"C{suffix}_error"] = tensor, error
         arrays[f"stress_{ions}"] = data
         checks += _tensor_checks(ions, raw, tensor, (small, large), settings)
-        values |= constants(tensor, error, suffix, cubic=cubic)
+        values |= constants(tensor, error, suffix, entries(rotations, cubic=cubic))
         plots += curves(ions, data, stresses.sizes, tensor, cubic=cubic)
     arrays["curves"] = plots
     arrays |= tables(arrays["C"], crystal)
-    stable = born_eigenvalues(arrays["C"])
-    arrays["born_eigenvalues"] = stable
+    # The relaxed ions come last: theirs are the tensor and its shift here. What mixes
+    # several constants takes the shift with its signs, which their errors have lost.
+    arrays["born_eigenvalues"] = born_eigenvalues(tensor)
+    lowest, doubt = lowest_stiffness(tensor, error)
     checks.append(
         at_least(
             "Born stability",
-            float(stable[0]),
-            0.0,
-            "lowest eigenvalue of the stiffness in GPa; negative: the crystal is"
-            " unstable in this model",
+            lowest,
+            doubt,
+            f"lowest eigenvalue of the stiffness, {lowest:.2g} ± {doubt:.1g} GPa; below"
+            " its error: the crystal is not shown to be stable in this model",
             hard=False,
         )
     )
-    if stable[0] > 0.0:
-        values |= moduli(arrays["C"], arrays["C_error"], cubic=cubic)
-        values |= sound(arrays["C"], arrays["C_error"], crystal, cubic=cubic)
+    if checks[-1].ok:
+        values |= moduli(tensor, shift, cubic=cubic)
+        values |= sound(tensor, shift, crystal, cubic=cubic)
     return checks, values, arrays
 
 

@@ -111,6 +111,24 @@ def born_eigenvalues(matrix: FloatArray) -> FloatArray:
     return np.asarray(values)
 
 
+def lowest_stiffness(matrix: FloatArray, error: FloatArray) -> tuple[float, float]:
+    """Return the lowest eigenvalue of a stiffness and its uncertainty, GPa.
+
+    The uncertainty is that of first-order perturbation by the errors, whatever their
+    signs, and no less than a millionth of the largest eigenvalue: a stiffness that
+    vanishes by symmetry or by the range of the forces is zero up to rounding.
+
+    Args:
+        matrix: ``[6, 6]``.
+        error: ``[6, 6]``, sizes of the errors.
+    """
+    weights = np.outer(_MANDEL, _MANDEL)
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2.0 * weights)
+    mode = np.abs(vectors[:, 0])
+    doubt = float(mode @ (np.abs(error) * weights) @ mode)
+    return float(values[0]), max(doubt, 1e-6 * float(np.abs(values).max()))
+
+
 def averages(matrix: FloatArray) -> Averages:
     """Return the Voigt, Reuss and Hill averages of a stable crystal.
 

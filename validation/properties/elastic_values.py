@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from lamplighter.validation.properties.elastic_axes import ieee_axes
 from lamplighter.validation.properties.elastic_tensor import (
     averages,
     born_eigenvalues,
+    project,
     rotate,
 )
 from lamplighter.validation.properties.sound import (
@@ -40,31 +42,50 @@ _AVERAGES: Final = {
 }
 
 
-def entries(tensor: FloatArray, *, cubic: bool) -> list[tuple[int, int]]:
-    """Return the indices of the components to report."""
+def entries(rotations: FloatArray, *, cubic: bool) -> list[tuple[int, int]]:
+    """Return the indices of the components to report: those that symmetry allows.
+
+    Which they are does not go by their size, or two potentials would report different
+    ones.
+
+    Args:
+        rotations: [n, 3, 3], of the point group.
+        cubic: whether three of them say it all.
+    """
     if cubic:
         return list(CUBIC)
-    floor = 1e-3 * float(np.abs(tensor).max())
+    # What survives the projection of a tensor without any symmetry is allowed.
+    probe = project(np.random.default_rng(1).random((6, 6)) + np.eye(6), rotations)
     upper = [(i, j) for i in range(6) for j in range(i, 6)]
-    return [(i, j) for i, j in upper if abs(tensor[i, j]) > floor]
+    return [(i, j) for i, j in upper if abs(probe[i, j]) > 1e-6]
 
 
 def constants(
-    tensor: FloatArray, error: FloatArray, suffix: str, *, cubic: bool
+    tensor: FloatArray,
+    error: FloatArray,
+    suffix: str,
+    components: Sequence[tuple[int, int]],
 ) -> dict[str, Quantity]:
     """Return the components as quantities with their error bars."""
     return {
         f"C{i + 1}{j + 1}{suffix}": Quantity(
             value=float(tensor[i, j]), unit="GPa", error=float(error[i, j])
         )
-        for i, j in entries(tensor, cubic=cubic)
+        for i, j in components
     }
 
 
 def moduli(
     tensor: FloatArray, error: FloatArray, *, cubic: bool
 ) -> dict[str, Quantity]:
-    """Return the averages; their error bars come from the stiffnesses' error bars."""
+    """Return the averages; their error bars come from the stiffnesses' errors.
+
+    Args:
+        tensor: [6, 6] GPa.
+        error: [6, 6] GPa, with signs where they are known: in a difference such as
+            ``C11 - C12`` they count.
+        cubic: also Zener's ratio.
+    """
     middle, shifted = averages(tensor), averages(_shifted(tensor, error))
     values = {
         name: Quantity(
@@ -122,15 +143,16 @@ def tables(tensor: FloatArray, crystal: Atoms) -> dict[str, Any]:
     """Return compliance (1/GPa) and the tensor in IEEE axes.
 
     Args:
-        tensor: [6, 6] GPa in the axes of `crystal`; it may be unstable, not singular.
+        tensor: [6, 6] GPa in the axes of `crystal`; it may be unstable. A singular one
+            has no compliance.
         crystal: the cell that was strained.
     """
     axes = ieee_axes(crystal)
-    return {
-        "S": np.linalg.inv(tensor),
-        "C_ieee": rotate(tensor, axes),
-        "ieee_axes": axes,
-    }
+    found: dict[str, Any] = {"C_ieee": rotate(tensor, axes), "ieee_axes": axes}
+    sizes = np.abs(np.linalg.eigvalsh((tensor + tensor.T) / 2.0))
+    if sizes.min() > 1e-9 * sizes.max():
+        found["S"] = np.linalg.inv(tensor)
+    return found
 
 
 def curves(

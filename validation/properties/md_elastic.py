@@ -35,7 +35,7 @@ from lamplighter.validation.properties.base import (
 )
 from lamplighter.validation.properties.crystal import conventional, material_name
 from lamplighter.validation.properties.elastic_tensor import born_eigenvalues
-from lamplighter.validation.properties.elastic_values import constants
+from lamplighter.validation.properties.elastic_values import constants, entries
 from lamplighter.validation.properties.md_constants import (
     Constants,
     fluctuation,
@@ -43,7 +43,12 @@ from lamplighter.validation.properties.md_constants import (
 )
 from lamplighter.validation.properties.md_elastic_settings import MdElasticSettings
 from lamplighter.validation.relax import RelaxSettings, relax_crystal
-from lamplighter.validation.structures import is_cubic, strain_tensor, strained
+from lamplighter.validation.structures import (
+    is_cubic,
+    point_group,
+    strain_tensor,
+    strained,
+)
 
 __all__ = ["MdElasticSettings", "run"]
 
@@ -148,7 +153,8 @@ def _values(
     found: Constants, cell: Atoms, strain: float, temperature: float
 ) -> dict[str, Quantity]:
     ending = f"_{temperature:g}K"
-    values = constants(found.tensor, found.error, ending, cubic=is_cubic(cell))
+    components = entries(point_group(cell), cubic=is_cubic(cell))
+    values = constants(found.tensor, found.error, ending, components)
     compliance = np.linalg.inv(found.tensor)
     to_zero = -compliance @ found.stress
     error = np.abs(compliance) @ found.stress_error
