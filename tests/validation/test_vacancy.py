@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -63,6 +65,28 @@ def test_cut_bonds_of_nearest_neighbours_cost_their_half():
     assert energies == pytest.approx(np.full(3, 6 * 0.5), rel=1e-6)
 
 
+def test_stress_that_the_crystal_keeps_is_not_the_vacancys(monkeypatch):
+    # 0.02 GPa left in the crystal are Å^3 in the largest cell, and grow with it.
+    settings = VacancySettings(sizes=(1, 2, 3), max_extrapolation=1.0)
+    crystal = bulk("Cu", a=3.67)
+    clean = vacancy.run(crystal, NEAREST, settings)
+
+    class Pressed(SmoothPairs):
+        def compute(self, atoms, want=()):
+            found = super().compute(atoms, want)
+            if found.stress is None:
+                return found
+            stress = found.stress + 0.02 / 160.2 * np.eye(3)
+            return dataclasses.replace(found, stress=stress)
+
+    pressed = Pressed(depth=0.5, r0=2.6, inner=2.9, cutoff=3.2)
+    real = vacancy.relax_crystal
+    monkeypatch.setattr(vacancy, "relax_crystal", lambda *a: real(a[0], NEAREST, a[2]))
+    found = vacancy.run(crystal, pressed, settings)
+    name = "vacancy_relaxation_volume"
+    assert found.values[name].value == pytest.approx(clean.values[name].value, rel=1e-3)
+
+
 @pytest.mark.slow
 def test_a_compound_needs_to_know_where_the_atom_goes():
     engine = SmoothPairs(r0=2.6, inner=2.8, cutoff=3.4)
@@ -106,6 +130,8 @@ def test_what_did_not_relax_is_invalid():
         ({"sizes": (2, 3)}, "cells of a vacancy"),
         ({"sizes": (0, 1, 2)}, "cells of a vacancy"),
         ({"chemical_potentials": ("Mg",)}, "chemical potential"),
+        ({"chemical_potentials": ("Mg=nan",)}, "chemical potential; got: Mg=nan"),
+        ({"chemical_potentials": ("MgO=-6",)}, "symbols of elements"),
     ],
 )
 def test_settings_are_refused(settings, message):

@@ -90,8 +90,11 @@ def run(
         if made is not None:
             more, values, arrays = _compute(made, crystals, engine, settings)
             checks += more
-            method |= {"n_atoms": len(made.lower) + len(made.upper),
-                       "area": made.match.area, "turn_degrees": made.match.turn}  # fmt: skip
+            method |= {
+                "n_atoms": len(made.lower) + len(made.upper),
+                "area": made.match.area,
+                "turn_degrees": made.match.turn,
+            }
     return PropertyResult.conclude(
         "adhesion",
         f"{material_name(structure)}-{material_name(crystals[1].atoms)}",

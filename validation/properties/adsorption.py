@@ -11,15 +11,22 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.base import Engine
 from lamplighter.validation.properties.adsorption_settings import (
     AdsorptionSettings,
     free_molecule,
 )
+from lamplighter.validation.properties.adsorption_slabs import (
+    adsorption_slabs,
+    n_outer,
+    outer_layer,
+)
 from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
     Quantity,
+    status_of,
 )
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.properties.molecules import boxed, vacuum_for
@@ -34,8 +41,7 @@ from lamplighter.validation.properties.slab_relax import (
     lower_half,
     relax_free,
 )
-from lamplighter.validation.properties.slabs import FloatArray, terminations
-from lamplighter.validation.relax import RelaxSettings, relax_crystal
+from lamplighter.validation.properties.slabs import FloatArray
 
 __all__ = ["AdsorptionSettings", "run"]
 
@@ -83,14 +89,16 @@ def run(
         settings: see [`AdsorptionSettings`][].
 
     Raises:
+        ConfigError: the slab has no site of the kinds that were asked for.
+        DataError: the given slab is not upright in its cell.
         EngineError: the engine fails.
     """
     settings = settings or AdsorptionSettings()
-    slabs, checks = _slabs(structure, engine, settings)
+    slabs, checks = adsorption_slabs(structure, engine, settings)
     method: dict[str, Any] = asdict(settings)
     values: dict[str, Quantity] = {}
     arrays: dict[str, Any] = {}
-    if slabs:
+    if slabs and status_of(checks) != "invalid":
         gas, gas_ok = _references(engine, settings)
         checks.append(
             Check(name="references relaxed", ok=gas_ok, text="free molecules")
@@ -99,7 +107,15 @@ def run(
         values = _values(found, settings)
         checks += _site_checks(found[0])
         best = min(found[0], key=lambda one: one.energy)
-        method |= {"n_atoms": [len(slab) for slab in slabs], "reference_energy": gas}
+        method |= {
+            "n_atoms": [len(slab) for slab in slabs],
+            "reference_energy": gas,
+            "binding_element": free_molecule(settings.adsorbate).symbols[
+                settings.binding_atom
+            ],
+            "outer_layer": outer_layer(slabs[0]),
+            "coverage": 1.0 / n_outer(slabs[0]),
+        }
         arrays = {
             "sites": [one.site.name for one in found[0]],
             "ended": [one.ended for one in found[0]],
@@ -116,38 +132,6 @@ def run(
         values=values,
         arrays=arrays,
     )
-
-
-def _slabs(
-    structure: Atoms, engine: Engine, settings: AdsorptionSettings
-) -> tuple[list[Atoms], list[Check]]:
-    """Return the slab and, for the error bars, a thicker one."""
-    repeat = (*settings.repeat, 1)
-    if settings.given_slab:
-        return [structure.repeat(repeat)], []
-    crystal = relax_crystal(
-        structure, engine, RelaxSettings(fmax=settings.crystal_fmax)
-    )
-    checks = list(crystal.checks)
-    if not crystal.ok:
-        return [], checks
-    factors = (1.0, 1.5) if settings.check_thickness else (1.0,)
-    vacuum = max(settings.vacuum, engine.info.cutoff + 5.0)
-    cuts = terminations(
-        crystal.atoms,
-        settings.miller,
-        [settings.min_length * f for f in factors],
-        vacuum,
-    )
-    good = [cut for cut in cuts if not cut.polar]
-    checks.append(
-        Check(
-            name="polar surface",
-            ok=bool(good),
-            text="a cut without a dipole of nominal charges",
-        )
-    )
-    return [slab.repeat(repeat) for slab in good[0].slabs] if good else [], checks
 
 
 def _references(engine: Engine, settings: AdsorptionSettings) -> tuple[float, bool]:
@@ -189,6 +173,14 @@ def _on_slab(
             continue
         end = relax(_placed(slab, site, settings))
         found.append(_adsorbed(slab, site, sites, end, bare.energy + gas, settings))
+    if not found:
+        raise ConfigError(
+            explain(
+                "the slab has no site of these kinds",
+                got=", ".join(settings.sites),
+                wanted="some of " + ", ".join(site.name for site in sites),
+            )
+        )
     worst = max([bare, *(one.end for one in found)], key=lambda one: one.force)
     checks.append(
         Check(

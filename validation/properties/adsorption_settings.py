@@ -9,7 +9,7 @@ from ase.build import molecule
 from ase.data import atomic_numbers
 
 from lamplighter.errors import ConfigError, explain
-from lamplighter.validation.properties.cleave import Miller
+from lamplighter.validation.properties.cleave import Miller, check_miller
 from lamplighter.validation.properties.sites import KINDS
 
 
@@ -29,7 +29,7 @@ class AdsorptionSettings:
         miller: plane of the crystal.
         repeat: in-plane repeats of the smallest cell.
         min_length: thickness of the slab, Å.
-        vacuum: Å.
+        vacuum: Å, above the adsorbate.
         fixed_share: lowest part of the slab that does not move.
         check_thickness: whether a thicker slab gives the error bars.
         fmax: largest force on a free atom, eV/Å.
@@ -57,12 +57,14 @@ class AdsorptionSettings:
         """Refuse adsorbates and sites that do not exist.
 
         Raises:
-            ConfigError: an unknown molecule, site or reference, or a share above 1.
+            ConfigError: an unknown molecule, site or reference, references of other
+                atoms than the adsorbate's, or a share above 1.
         """
         if not self.sites or not set(self.sites) <= set(KINDS):
             raise ConfigError(
                 explain("sites of adsorption", got=self.sites, wanted=KINDS)
             )
+        check_miller(self.miller)
         if not 0 <= self.fixed_share <= 1 or min(self.repeat) < 1:
             raise ConfigError(
                 explain(
@@ -71,11 +73,28 @@ class AdsorptionSettings:
                     wanted="a share from 0 to 1, repeats of 1 or more",
                 )
             )
-        for name, _ in self.terms():
-            free_molecule(name)
+        self._check_references()
         if not 0 <= self.binding_atom < len(free_molecule(self.adsorbate)):
             problem = f"binding atom of {self.adsorbate}"
             raise ConfigError(explain(problem, got=self.binding_atom))
+
+    def _check_references(self) -> None:
+        """Refuse references that are not the atoms of the adsorbate."""
+        counts: dict[str, float] = {}
+        for name, factor in self.terms():
+            for symbol in free_molecule(name).get_chemical_symbols():
+                counts[symbol] = counts.get(symbol, 0.0) + factor
+        for symbol in free_molecule(self.adsorbate).get_chemical_symbols():
+            counts[symbol] = counts.get(symbol, 0.0) - 1.0
+        if not all(abs(number) < 1e-6 for number in counts.values()):
+            left = {s: round(n, 6) for s, n in counts.items() if not abs(n) < 1e-6}
+            raise ConfigError(
+                explain(
+                    f"the references do not add up to {self.adsorbate}",
+                    got=f"{', '.join(self.references)}: {left} too many",
+                    wanted="the same atoms, as H2O=1 and H2=-0.5 for OH",
+                )
+            )
 
     def terms(self) -> list[tuple[str, float]]:
         """Return the references with their factors.

@@ -80,7 +80,9 @@ def find_sites(slab: Atoms) -> tuple[Site, ...]:
             base = kind
             if kind == "top" and several:
                 base = f"top_{symbols[tuple(np.round(place, 6))]}"
-            same = sum(site.name.split("_n")[0].startswith(base) for site in found)
+            same = sum(
+                site.name == base or site.name.startswith(f"{base}_") for site in found
+            )
             images = np.array([r @ scaled + t for r, t in moves])
             name = f"{base}_{same + 1}" if same else base
             found.append(Site(name=name, kind=kind, place=place, images=images))
@@ -109,7 +111,7 @@ def start_height(slab: Atoms, place: FloatArray, number: int) -> float:
             continue
         contact = covalent_radii[number] + covalent_radii[atom.number]
         apart = (place - atom.position[:2]) @ np.linalg.inv(plane)
-        sideways = np.linalg.norm((apart - np.rint(apart)) @ plane)
+        sideways = _shortest(apart[None], plane)[0]
         if sideways < contact:
             rise = np.sqrt(contact**2 - sideways**2)
             best = max(best, float(atom.position[2] + rise))
@@ -167,5 +169,14 @@ def _among(scaled: FloatArray, images: FloatArray, plane: FloatArray) -> bool:
 
 
 def _distances(scaled: FloatArray, images: FloatArray, plane: FloatArray) -> FloatArray:
-    apart = images - scaled
-    return np.asarray(np.linalg.norm((apart - np.rint(apart)) @ plane, axis=1))
+    return _shortest(images - scaled, plane)
+
+
+def _shortest(scaled: FloatArray, plane: FloatArray) -> FloatArray:
+    """Return the lengths, Å, of the shortest images of vectors [n, 2] in fractions.
+
+    In an oblique cell rounding the fractions is not enough.
+    """
+    inside = scaled - np.rint(scaled)
+    images = inside[:, None] + np.array(list(product((-1, 0, 1), repeat=2)))
+    return np.asarray(np.linalg.norm(images @ plane, axis=2).min(axis=1))

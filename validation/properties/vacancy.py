@@ -26,6 +26,7 @@ from lamplighter.validation.properties.base import (
     at_most,
 )
 from lamplighter.validation.properties.crystal import conventional, material_name
+from lamplighter.validation.properties.vacancy_settings import VacancySettings
 from lamplighter.validation.relax import (
     RelaxSettings,
     largest_force,
@@ -34,69 +35,9 @@ from lamplighter.validation.relax import (
 )
 from lamplighter.validation.structures import symmetry
 
-MIN_SIZES = 3
+__all__ = ["VacancySettings", "run"]
+
 _VOLUME_STEP = 0.005
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VacancySettings:
-    """How vacancies are computed.
-
-    Attributes:
-        sizes: at least three edges of the cells, in units of the cube root of the
-            conventional cell's volume.
-        fmax: largest force on the relaxed cell, eV/Å.
-        max_steps: of each relaxation.
-        crystal_fmax: largest force of the relaxed crystal, eV/Å.
-        chemical_potentials: energy of one atom of an element where it goes, eV, as in
-            ``("Mg=-1.5", "O=-4.9")``; without it an element goes back to its crystal,
-            and a compound's atom becomes a free atom.
-        max_displacement: beyond which an atom's move counts as another defect, Å.
-        max_extrapolation: how far the extrapolated energy may be from that of the
-            largest cell, eV.
-    """
-
-    sizes: tuple[int, ...] = (2, 3, 4)
-    fmax: float = 1e-3
-    max_steps: int = 300
-    crystal_fmax: float = 1e-4
-    chemical_potentials: tuple[str, ...] = ()
-    max_displacement: float = 1.0
-    max_extrapolation: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse settings that give no extrapolation.
-
-        Raises:
-            ConfigError: too few sizes, or a chemical potential that cannot be read.
-        """
-        if len(set(self.sizes)) < MIN_SIZES or min(self.sizes) < 1:
-            raise ConfigError(
-                explain(
-                    "cells of a vacancy",
-                    got=self.sizes,
-                    wanted=f"at least {MIN_SIZES} different sizes, each 1 or more",
-                )
-            )
-        _ = self.potentials
-
-    @property
-    def potentials(self) -> dict[str, float]:
-        """The chemical potentials by element, eV.
-
-        Raises:
-            ConfigError: an entry that is not ``element=energy``.
-        """
-        found = {}
-        for item in self.chemical_potentials:
-            name, _, text = item.partition("=")
-            try:
-                found[name.strip()] = float(text)
-            except ValueError as error:
-                raise ConfigError(
-                    explain("chemical potential", got=repr(item), wanted="Mg=-1.5")
-                ) from error
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +199,7 @@ def _site(
     label, index = kind
     per_cell = per_atom * len(cell)
     potential, free = _potential(cell, index, per_cell, engine, settings)
+    left = np.asarray(engine.compute(cell, ("energy", "forces", "stress")).stress)
     counts, bare, relaxed, volumes, ends = [], [], [], [], []
     for repeat in repeats:
         whole = cell.repeat(repeat)
@@ -268,7 +210,9 @@ def _site(
         end = relax_ions(
             with_hole, engine, fmax=settings.fmax, max_steps=settings.max_steps
         )
-        pull = float(np.trace(np.asarray(end.stress))) / 3
+        # Of the vacancy alone: what the relaxation of the crystal left would grow with
+        # the cell.
+        pull = float(np.trace(np.asarray(end.stress) - left)) / 3
         counts.append(len(whole))
         bare.append(start - perfect + potential)
         relaxed.append(end.energy - perfect + potential)
