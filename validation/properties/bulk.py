@@ -91,8 +91,8 @@ def run(
     Values: ``lattice_constant`` (and, where they are others by symmetry,
     ``lattice_constant_b`` and ``_c``) of the conventional cell in Å,
     ``volume_per_atom`` Å^3, ``energy_per_atom`` eV/atom, ``bulk_modulus`` GPa,
-    ``bulk_modulus_derivative``. Arrays, per atom: ``volumes``, ``energies``, ``pressures`` (GPa, from the stress), ``fit_volumes``,
-    ``fit_energies``.
+    ``bulk_modulus_derivative``. Arrays, per atom: ``volumes``, ``energies``,
+    ``pressures`` (GPa, from the stress), ``fit_volumes``, ``fit_energies``.
 
     Args:
         structure: Any cell of the crystal.
