@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "exponential.h"
+
 namespace lamplighter {
 
 const double kSilu = 1.0 / std::sqrt(0.3557755198173522);
@@ -40,18 +42,20 @@ inline Active activate(int kind, double x) {
 // degree 0 of a message holds, after its own channels, those of the gates.
 template <typename Real>
 void gate(const Real *message, int l_max, int64_t c, Real *out) {
-  for (int64_t k = 0; k < c; ++k)
-    out[k] = Real(kSilu * message[k] * sigmoid(message[k]));
+  for (int64_t k = 0; k < c; k += kLanes<Real>) {
+    const Vec<Real> x = at(message + k);
+    at(out + k) = Real(kSilu) * x * sigmoid_of<Real>(x);
+  }
   const Real *higher = message + c * (l_max + 1);
   Real *row = out + c;
   for (int l = 1; l <= l_max; ++l) {
-    const Real *gates = message + l * c;
-    for (int64_t k = 0; k < c; ++k) {
-      const Real open = Real(kSigmoid * sigmoid(gates[k]));
-      for (int m = 0; m < 2 * l + 1; ++m) row[m * c + k] = open * higher[m * c + k];
+    const int64_t n = 2 * l + 1;
+    for (int64_t k = 0; k < c; k += kLanes<Real>) {
+      const Vec<Real> open = Real(kSigmoid) * sigmoid_of<Real>(at(message + l * c + k));
+      for (int64_t m = 0; m < n; ++m) at(row + m * c + k) = open * at(higher + m * c + k);
     }
-    higher += (2 * l + 1) * c;
-    row += (2 * l + 1) * c;
+    higher += n * c;
+    row += n * c;
   }
 }
 
@@ -59,25 +63,28 @@ void gate(const Real *message, int l_max, int64_t c, Real *out) {
 template <typename Real>
 void gate_back(const Real *message, int l_max, int64_t c, const Real *dout,
                Real *dmessage) {
-  for (int64_t k = 0; k < c; ++k) {
-    const double x = message[k], s = sigmoid(x);
-    dmessage[k] = Real(kSilu * s * (1.0 + x * (1.0 - s)) * dout[k]);
+  for (int64_t k = 0; k < c; k += kLanes<Real>) {
+    const Vec<Real> x = at(message + k), s = sigmoid_of<Real>(x);
+    at(dmessage + k) = Real(kSilu) * s * (Real(1) + x * (Real(1) - s)) * at(dout + k);
   }
   const Real *higher = message + c * (l_max + 1), *row = dout + c;
   Real *back = dmessage + c * (l_max + 1);
   for (int l = 1; l <= l_max; ++l) {
-    for (int64_t k = 0; k < c; ++k) {
-      const double s = sigmoid(message[l * c + k]);
-      Real sum = 0;
-      for (int m = 0; m < 2 * l + 1; ++m) {
-        back[m * c + k] = Real(kSigmoid * s) * row[m * c + k];
-        sum += row[m * c + k] * higher[m * c + k];
+    const int64_t n = 2 * l + 1;
+    for (int64_t k = 0; k < c; k += kLanes<Real>) {
+      const Vec<Real> s = sigmoid_of<Real>(at(message + l * c + k));
+      const Vec<Real> open = Real(kSigmoid) * s;
+      Vec<Real> sum{};
+      for (int64_t m = 0; m < n; ++m) {
+        const Vec<Real> given = at(row + m * c + k);
+        at(back + m * c + k) = open * given;
+        sum += given * at(higher + m * c + k);
       }
-      dmessage[l * c + k] = Real(kSigmoid * s * (1.0 - s)) * sum;
+      at(dmessage + l * c + k) = open * (Real(1) - s) * sum;
     }
-    higher += (2 * l + 1) * c;
-    back += (2 * l + 1) * c;
-    row += (2 * l + 1) * c;
+    higher += n * c;
+    back += n * c;
+    row += n * c;
   }
 }
 

@@ -11,39 +11,47 @@
 
 namespace lamplighter {
 
-// (8), (15): to the features of this layer. What the skip of the next layer gives back
-// is there already.
+// (8), (15): to the uses of the features of this layer. What later layers give back, and
+// zeros elsewhere, are there already.
 template <typename Real> void EvaluationOf<Real>::project_back(const Task &task) {
   const Layer &layer = task.layer;
-  const Field features = kept(task.state.features, layer.features, task);
-  const Field back = kept(task.state.back, layer.features, task);
+  const Field uses = kept(task.state.uses, layer.uses.layout, task);
+  const Field back = kept(task.state.back, layer.uses.layout, task);
   if (task.t + 1 == p_.n_layers) {
-    for (int64_t k = 0; k < task.n; ++k)
-      std::fill_n(back[k], layer.features.size, Real(0));
+    for (int64_t k = 0; k < task.n; ++k) std::fill_n(back[k], back.layout.size, Real(0));
   } else {
     const Layer &next = p_.layers[task.t + 1];
     const Field gradients = by_atom(shared_[task.t + 1].gradients, next.edges, task);
     for (int l = 0; l <= next.l_edge; ++l)
-      apply(task, l, gradients, next.up[l].backward(task.species), back, true);
+      for (int64_t k = 0; k < task.n; ++k)
+        for (int m = 0; m < 2 * l + 1; ++m)
+          std::copy_n(gradients.row(k, l, m), next.edge,
+                      back.row(k, l, m) + layer.uses.edges[l]);
   }
-  for (int64_t k = 0; k < task.n; ++k) read_out(task, features[k], back[k]);
+  for (int64_t k = 0; k < task.n; ++k) read_out(task, uses[k], back[k]);
 }
 
-// (14), (13): to the features of the layer before and to the input of the product.
+// (14): what the layer before is given through the skip.
+template <typename Real> void EvaluationOf<Real>::skip_back(const Task &task) {
+  if (task.t == 0) return;
+  const Uses &last = p_.layers[task.t - 1].uses;
+  const Field back = kept(task.state.back, task.layer.uses.layout, task);
+  const Field before = by_atom(layers_[task.t - 1].back, last.layout, task);
+  for (int64_t k = 0; k < task.n; ++k) std::fill_n(before[k], last.layout.size, Real(0));
+  for (int l = 0; l <= std::min(task.layer.l_in, task.layer.l_out); ++l)
+    if (last.has_later(l))
+      for (int64_t k = 0; k < task.n; ++k)
+        for (int m = 0; m < 2 * l + 1; ++m)
+          std::copy_n(back.row(k, l, m), task.layer.uses.layout.width[l],
+                      before.row(k, l, m) + last.later[l]);
+}
+
+// (14), (13): to the input of the product.
 template <typename Real> void EvaluationOf<Real>::update_back(const Task &task) {
   const Layer &layer = task.layer;
   const int64_t c = p_.channels;
-  const Field back = kept(task.state.back, layer.features, task);
-  if (task.t > 0) {
-    const Layer &last = p_.layers[task.t - 1];
-    const Field before = by_atom(layers_[task.t - 1].back, last.features, task);
-    for (int64_t k = 0; k < task.n; ++k)
-      std::fill_n(before[k], last.features.size, Real(0));
-    for (int l = 0; l <= std::min(layer.l_in, layer.l_out); ++l)
-      if (!layer.skip[l].empty())
-        apply(task, l, back, layer.skip[l].backward(task.species), before, false);
-  }
-  const Field product = passing(task.work.product, layer.features);
+  const Field back = kept(task.state.back, layer.uses.layout, task);
+  const Field product = passing(task.work.product, layer.product);
   for (int l = 0; l <= layer.l_out; ++l)
     apply(task, l, back, layer.update[l].backward(task.species), product, false);
   const Field nodes = kept(task.state.nodes, p_.nodes, task);
@@ -51,7 +59,7 @@ template <typename Real> void EvaluationOf<Real>::update_back(const Task &task) 
   const Real *b[kBlock], *dp[kBlock];
   Real *db[kBlock];
   for (int64_t k = 0; k < task.n; ++k) b[k] = nodes[k], dp[k] = product[k], db[k] = dnodes[k];
-  Product<Real>(layer.program, c, layer.product_of(task.species, c), task.work.program)
+  Product<Real>(layer.program, c, layer.weights_of(task.species, c), task.work.program)
       .backward(task.n, b, dp, db);
 }
 
@@ -74,12 +82,13 @@ typename EvaluationOf<Real>::Field EvaluationOf<Real>::dmessage(const Task &task
                           : passing(task.work.dnodes, p_.nodes);
 }
 
-// (7): dE/drho. The message without its residual is inversely as the norm.
+// (7): dE/drho. The message without its residual is inversely as the norm. The last layer
+// has the sums at hand, and does without: see sums_back.
 template <typename Real> void EvaluationOf<Real>::norm_back(const Task &task) {
   const Layer &layer = task.layer;
   std::vector<double> &drho = task.work.drho;
   drho.assign(task.n, 0.0);
-  if (!layer.has_density || layer.beta == 0.0) return;
+  if (!layer.has_density || layer.beta == 0.0 || task.t + 1 == p_.n_layers) return;
   const int64_t size = layer.message.size;
   task.work.residual.assign(kBlock * size, Real(0));
   const Field residual = passing(task.work.residual, layer.message);
@@ -117,12 +126,20 @@ void EvaluationOf<Real>::residual_back(const Task &task, Real *gradients) {
 template <typename Real>
 void EvaluationOf<Real>::sums_back(const Task &task, Real *gradients) {
   const Layer &layer = task.layer;
-  const Field dsums = passing(task.work.sums, layer.sum);
+  const Field dsums = passing(task.work.dsums, layer.sum);
   for (int l = 0; l <= p_.l_max; ++l)
     apply(task, l, dmessage(task), layer.sum_map[l].backward(task.species), dsums, false);
+  const bool has_sums = task.t + 1 == p_.n_layers && layer.has_density;
   for (int64_t k = 0; k < task.n; ++k) {
     const int64_t atom = task.atom[k];
-    const Real factor = Real(task.shared.inverse[atom]);
+    const double inverse = task.shared.inverse[atom];
+    if (has_sums) {
+      const Real *sums = passing(task.work.sums, layer.sum)[k];
+      double dot = 0.0;
+      for (int64_t j = 0; j < layer.sum.size; ++j) dot += double(dsums[k][j]) * double(sums[j]);
+      task.work.drho[k] = -layer.beta * inverse * dot;
+    }
+    const Real factor = Real(inverse);
     for (int64_t j = 0; j < layer.sum.size; j += kLanes<Real>) at(dsums[k] + j) *= factor;
     neighbors_back(task, atom, task.work.drho[k], dsums[k], gradients);
   }

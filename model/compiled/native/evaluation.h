@@ -3,7 +3,7 @@
 //
 // Atoms are taken in blocks of one species, so that all matrices of a block are the same.
 // Nothing is kept for pairs but one gradient each; what the backward pass needs of an atom
-// is the input of the product, the output of the layer and, behind a gate, its input. In
+// is the input of the product, what is made of its output and, behind a gate, its input. In
 // the last layer a block goes back as soon as it arrives: nothing of that is kept there.
 #ifndef LAMPLIGHTER_EVALUATION_H
 #define LAMPLIGHTER_EVALUATION_H
@@ -14,7 +14,9 @@
 
 namespace lamplighter {
 
-constexpr int64_t kBlock = 24;
+// Atoms of a block: many, so that a matrix is loaded for many of them; fewer where there
+// are more threads than blocks.
+constexpr int64_t kBlock = 48, kLeastBlock = 12;
 
 template <typename Real> class EvaluationOf : public EvaluationBase {
  public:
@@ -44,8 +46,8 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   struct State {
     Numbers<Real> message;   // [n][m], behind a gate only
     Numbers<Real> nodes;     // [n][B]
-    Numbers<Real> features;  // [n][h]
-    Numbers<Real> back;      // [n][dE/dh]
+    Numbers<Real> uses;      // [n][uses of h]
+    Numbers<Real> back;      // [n][dE/d uses]
   };
   // What belongs to a layer and to atoms, whatever is done with a block.
   struct Exchanged {
@@ -61,7 +63,7 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   };
   // What one thread needs while it works on a block.
   struct Scratch {
-    Numbers<Real> sums, message, gated, product, dnodes, residual;
+    Numbers<Real> sums, dsums, message, gated, product, dnodes, residual;
     Numbers<Real> hidden, program, radial, slope, turned, dt, dy;
     Bundle bundle{};
     State last;  // of the block at work in the last layer
@@ -99,6 +101,9 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
     const int64_t *atom;  // null: one after the other in the order of the block
     Real *operator[](int64_t k) const {
       return data + (atom == nullptr ? k : atom[k]) * layout.size;
+    }
+    Real *row(int64_t k, int l, int m) const {
+      return (*this)[k] + layout.start[l] + m * layout.width[l];
     }
   };
 
@@ -147,10 +152,11 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   void update_features(const Task &);                            // (13), (14)
   void read_energies(const Task &);                              // (15)
   void project_features(const Task &);                           // (8)
-  double read_out(const Task &, const Real *scalars, Real *back) const;
+  double read_out(const Task &, const Real *x, Real *back) const;
 
   // Backward, in this order.
   void project_back(const Task &);
+  void skip_back(const Task &);
   void update_back(const Task &);
   void gate_and_mix_back(const Task &);
   void norm_back(const Task &);

@@ -69,23 +69,32 @@ inline void multiply_tile(const Real *const *x, int64_t n_in, const Real *panel,
   }
 }
 
+// Calls the kernel for `rows` rows, at most kRows.
+template <typename Real, int64_t ROWS = kRows>
+inline void multiply_rows(int64_t rows, const Real *const *x, int64_t n_in,
+                          const Real *panel, Real *const *y, int64_t column,
+                          int64_t width, bool add) {
+  if constexpr (ROWS > 1)
+    if (rows < ROWS)
+      return multiply_rows<Real, ROWS - 1>(rows, x, n_in, panel, y, column, width, add);
+  multiply_tile<Real, ROWS>(x, n_in, panel, y, column, width, add);
+}
+
 // y[r] = x[r] W, or y[r] += x[r] W. Rows are named one by one: they need not be
-// neighbours in memory.
+// neighbours in memory. They are cut into tiles of as equal sizes as there can be: a tile
+// of few rows keeps the processor waiting.
 template <typename Real>
 void multiply(const std::vector<const Real *> &x, const Matrix<Real> &w,
               const std::vector<Real *> &y, bool add) {
   constexpr int64_t panel = Matrix<Real>::kPanel;
-  const int64_t n_rows = static_cast<int64_t>(x.size());
+  const int64_t n = static_cast<int64_t>(x.size()), n_tiles = (n + kRows - 1) / kRows;
   for (int64_t column = 0, p = 0; column < w.n_out; column += panel, ++p) {
     const Real *values = w.panels.data() + p * w.n_in * panel;
     const int64_t width = std::min(panel, w.n_out - column);
-    int64_t r = 0;
-    for (; r + kRows <= n_rows; r += kRows)
-      multiply_tile<Real, kRows>(&x[r], w.n_in, values, &y[r], column, width, add);
-    for (; r + 2 <= n_rows; r += 2)
-      multiply_tile<Real, 2>(&x[r], w.n_in, values, &y[r], column, width, add);
-    for (; r < n_rows; ++r)
-      multiply_tile<Real, 1>(&x[r], w.n_in, values, &y[r], column, width, add);
+    for (int64_t tile = 0; tile < n_tiles; ++tile) {
+      const int64_t r = n * tile / n_tiles, end = n * (tile + 1) / n_tiles;
+      multiply_rows<Real>(end - r, &x[r], w.n_in, values, &y[r], column, width, add);
+    }
   }
 }
 

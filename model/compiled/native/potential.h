@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "dense.h"
 #include "gemm.h"
 #include "interfaces.h"
 #include "paths.h"
@@ -22,19 +23,20 @@ enum Readout { kNone = 0, kLinear = 1, kHidden = 2, kTwice = 3 };
 template <typename Real> struct Map {
   std::vector<Matrix<Real>> there, back;
 
-  void read(const Tables &tables, const std::string &name, int64_t n_in, int64_t n_out,
-            int64_t n_species) {
-    const int64_t n = tables.parts(name, n_in * n_out, n_species);
-    const auto &values = tables.of(name, n * n_in * n_out);
-    there.resize(n);
-    back.resize(n);
-    for (int64_t s = 0; s < n; ++s) {
-      const double *w = values.data() + s * n_in * n_out;
-      there[s].arrange(n_in, n_out, [&](int64_t i, int64_t o) { return w[i * n_out + o]; });
-      back[s].arrange(n_out, n_in, [&](int64_t o, int64_t i) { return w[i * n_out + o]; });
+  void arrange(const Dense &w) {
+    there.resize(w.parts);
+    back.resize(w.parts);
+    for (int64_t s = 0; s < w.parts; ++s) {
+      const double *v = w.of(s);
+      const int64_t n = w.n_out;
+      there[s].arrange(w.n_in, n, [&](int64_t i, int64_t o) { return v[i * n + o]; });
+      back[s].arrange(n, w.n_in, [&](int64_t o, int64_t i) { return v[i * n + o]; });
     }
   }
-  bool empty() const { return there.empty(); }
+  void read(const Tables &tables, const std::string &name, int64_t n_in, int64_t n_out,
+            int64_t n_species) {
+    arrange(Dense::read(tables, name, n_in, n_out, n_species));
+  }
   const Matrix<Real> &forward(int species) const {
     return there[there.size() == 1 ? 0 : species];
   }
@@ -62,30 +64,48 @@ struct Layout {
   }
 };
 
+// What is made of the features h of a layer is linear in them: what its readout sees, what
+// the next layer takes from its neighbours (8), and, through the skip (14), all that the
+// layers behind it make of theirs. These numbers, one part after the other in each row,
+// are computed from the product (13) at once; h itself never is.
+struct Uses {
+  Layout layout;
+  int64_t readout = 0;            // numbers of the readout, at the begin of degree 0
+  int64_t edges[kDegrees] = {0, 0, 0, 0}, later[kDegrees] = {0, 0, 0, 0};  // begin
+
+  bool has_later(int l) const { return later[l] < layout.width[l]; }
+};
+
 template <typename Real> struct LayerOf {
   int l_in = 0, l_edge = 0, l_out = 0, readout = kNone, activation = 0;
   bool gated = false, has_density = false;
   int64_t edge = 0, n_weights = 0, hidden = 0;
   std::vector<Path<Real>> paths;
   int64_t n_turns = 0;  // T of all paths
-  Layout edges, sum, message, features;  // u, A, m, h
+  Layout edges, sum, message, product;  // u, A, m, P
+  Uses uses;
   Numbers<Real> radial;     // [center][neighbor][knot][order][n_weights]
   std::vector<double> density;  // [center][neighbor][knot][order]
   double alpha = 1.0, beta = 0.0;
   Map<Real> sum_map[kDegrees], residual[kDegrees], mix[kDegrees];
-  Map<Real> update[kDegrees], skip[kDegrees], up[kDegrees];
-  // Of the first layer, by species: W_res u in the message, W_skip h in the update.
+  Map<Real> update[kDegrees];  // from the product to the uses of the features
+  // Of the first layer, by species: W_res u in the message, W_skip h in the uses.
   Numbers<Real> offset, start;
   ProductProgram<Real> program;
-  Numbers<Real> product;  // [species or 1][path][channel]
-  Map<Real> first, middle;
+  Numbers<Real> weights;  // of the product: [species or 1][path][channel]
+  Map<Real> middle;
   std::vector<double> second, middle_bias;
   double bias = 0.0;
 
-  const Real *product_of(int species, int64_t channels) const {
+  const Real *weights_of(int species, int64_t channels) const {
     const int64_t one = program.n_paths * channels;
-    return product.data() + (int64_t(product.size()) == one ? 0 : species * one);
+    return weights.data() + (int64_t(weights.size()) == one ? 0 : species * one);
   }
+};
+
+// The matrices of a layer that are multiplied with each other beforehand.
+struct Factored {
+  Dense update[kDegrees], skip[kDegrees], up[kDegrees], first, start;
 };
 
 template <typename Real> class PotentialOf : public PotentialBase {
@@ -105,13 +125,14 @@ template <typename Real> class PotentialOf : public PotentialBase {
  private:
   typedef LayerOf<Real> Layer;
   void read(const Tables &);
-  void read_layer(const Tables &, int);
+  Factored read_layer(const Tables &, int);
   void read_shape(const Tables &, const std::string &, Layer &, bool first);
   void read_paths(const Tables &, const std::string &, Layer &, bool first);
   void read_couplings(const Tables &, const std::string &, Layer &);
   void read_radial(const Tables &, const std::string &, Layer &);
   void read_maps(const Tables &, const std::string &, Layer &, bool first);
-  void read_start(const Tables &, const std::string &, Layer &);
+  Factored read_factored(const Tables &, const std::string &, const Layer &, bool first);
+  void fold(const std::vector<Factored> &);
   void read_program(const Tables &, const std::string &, Layer &);
   void read_readout(const Tables &, const std::string &, Layer &);
 };

@@ -44,10 +44,13 @@ template <typename Real> void PotentialOf<Real>::read(const Tables &tables) {
   charges = tables.of("charges", n_species);
   radii = tables.of("radii", n_species);
   layers.resize(n_layers);
-  for (int t = 0; t < n_layers; ++t) read_layer(tables, t);
+  std::vector<Factored> factored;
+  for (int t = 0; t < n_layers; ++t) factored.push_back(read_layer(tables, t));
+  fold(factored);
 }
 
-template <typename Real> void PotentialOf<Real>::read_layer(const Tables &tables, int t) {
+template <typename Real>
+Factored PotentialOf<Real>::read_layer(const Tables &tables, int t) {
   Layer &layer = layers[t];
   const std::string name = "layer" + std::to_string(t) + ".";
   layer.l_in = t == 0 ? 0 : layers[t - 1].l_out;
@@ -56,9 +59,9 @@ template <typename Real> void PotentialOf<Real>::read_layer(const Tables &tables
   read_couplings(tables, name, layer);
   read_radial(tables, name, layer);
   read_maps(tables, name, layer, t == 0);
-  if (t == 0) read_start(tables, name, layer);
   read_program(tables, name, layer);
   read_readout(tables, name, layer);
+  return read_factored(tables, name, layer, t == 0);
 }
 
 template <typename Real>
@@ -79,7 +82,7 @@ void PotentialOf<Real>::read_shape(const Tables &tables, const std::string &name
   layer.hidden = shape[6];
   layer.activation = int(shape[7]);
   layer.edges = Layout::even(layer.l_edge, layer.edge);
-  layer.features = Layout::even(layer.l_out, channels);
+  layer.product = Layout::even(layer.l_out, channels);
   for (int l = 0; l <= l_max; ++l)  // one gate for each channel of each higher degree
     layer.message.append(l, channels * (layer.gated && l == 0 ? l_max + 1 : 1));
 }
@@ -150,23 +153,61 @@ void PotentialOf<Real>::read_maps(const Tables &tables, const std::string &name,
       if (!first && l <= layer.l_edge)
         layer.residual[l].read(tables, name + "residual" + of, layer.edge, wide, n_species);
     }
-    if (l <= layer.l_out)
-      layer.update[l].read(tables, name + "update" + of, c, c, n_species);
-    if (!first && l <= std::min(layer.l_in, layer.l_out) && tables.has(name + "skip" + of))
-      layer.skip[l].read(tables, name + "skip" + of, c, c, n_species);
-    if (!first && l <= layer.l_edge)
-      layer.up[l].read(tables, name + "up" + of, c, layer.edge, n_species);
   }
+  if (!first || !layer.gated) return;
+  const auto &offset = tables.of(name + "offset", n_species * layer.message.width[0]);
+  layer.offset.assign(offset.begin(), offset.end());
 }
 
 template <typename Real>
-void PotentialOf<Real>::read_start(const Tables &tables, const std::string &name,
-                                   Layer &layer) {
-  const auto &start = tables.of(name + "start", n_species * channels);
-  layer.start.assign(start.begin(), start.end());
-  if (!layer.gated) return;
-  const auto &offset = tables.of(name + "offset", n_species * layer.message.width[0]);
-  layer.offset.assign(offset.begin(), offset.end());
+Factored PotentialOf<Real>::read_factored(const Tables &tables, const std::string &name,
+                                          const Layer &layer, bool first) {
+  const int64_t c = channels;
+  Factored read;
+  for (int l = 0; l < kDegrees; ++l) {
+    const std::string of = "." + std::to_string(l);
+    if (l <= layer.l_out)
+      read.update[l] = Dense::read(tables, name + "update" + of, c, c, n_species);
+    if (!first && l <= std::min(layer.l_in, layer.l_out) && tables.has(name + "skip" + of))
+      read.skip[l] = Dense::read(tables, name + "skip" + of, c, c, n_species);
+    if (!first && l <= layer.l_edge)
+      read.up[l] = Dense::read(tables, name + "up" + of, c, layer.edge, n_species);
+  }
+  if (first) read.start = {1, c, n_species, tables.of(name + "start", n_species * c)};
+  if (layer.readout != kNone) {
+    const int64_t n = layer.readout == kLinear ? 1 : layer.hidden;
+    read.first = Dense::read(tables, name + "first", c, n, 1);
+  }
+  return read;
+}
+
+// From the last layer to the first: `later` is what is made of the features of a layer.
+template <typename Real> void PotentialOf<Real>::fold(const std::vector<Factored> &all) {
+  Dense later[kDegrees];
+  for (int t = n_layers - 1; t >= 0; --t) {
+    Layer &layer = layers[t];
+    for (int l = 0; l <= layer.l_out; ++l) {
+      Dense made;
+      if (l == 0 && !all[t].first.empty()) {
+        layer.uses.readout = all[t].first.n_out;
+        made.append(all[t].first, (layer.uses.readout + kChannelUnit - 1) / kChannelUnit *
+                                      kChannelUnit);
+      }
+      layer.uses.edges[l] = made.n_out;
+      if (t + 1 < n_layers && !all[t + 1].up[l].empty())
+        made.append(all[t + 1].up[l], layers[t + 1].edge);
+      layer.uses.later[l] = made.n_out;
+      if (t + 1 < n_layers && !all[t + 1].skip[l].empty() && !later[l].empty())
+        made.append(all[t + 1].skip[l].times(later[l]), later[l].n_out);
+      made.n_in = channels;
+      layer.uses.layout.append(l, made.n_out);
+      layer.update[l].arrange(all[t].update[l].times(made));
+      later[l] = made;
+    }
+    for (int l = layer.l_out + 1; l < kDegrees; ++l) later[l] = Dense();
+  }
+  const Dense start = all[0].start.times(later[0]);
+  layers[0].start.assign(start.values.begin(), start.values.end());
 }
 
 // The components that each node is a product of.
@@ -217,16 +258,14 @@ void PotentialOf<Real>::read_program(const Tables &tables, const std::string &na
   const int64_t one = program.n_paths * channels;
   const int64_t parts = tables.parts(name + "product", one, n_species);
   const auto &weights = tables.of(name + "product", one * parts);
-  layer.product.assign(weights.begin(), weights.end());
+  layer.weights.assign(weights.begin(), weights.end());
 }
 
 template <typename Real>
 void PotentialOf<Real>::read_readout(const Tables &tables, const std::string &name,
                                      Layer &layer) {
-  if (layer.readout == kNone) return;
-  const int64_t n = layer.readout == kLinear ? 1 : layer.hidden;
-  layer.first.read(tables, name + "first", channels, n, 1);
-  if (layer.readout == kLinear) return;
+  if (layer.readout == kNone || layer.readout == kLinear) return;
+  const int64_t n = layer.hidden;
   layer.second = tables.of(name + "second", n);
   if (layer.readout != kTwice) return;
   layer.middle.read(tables, name + "middle", n, n, 1);

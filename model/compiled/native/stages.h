@@ -48,12 +48,14 @@ template <typename Real> void EvaluationOf<Real>::arrange_blocks() {
   std::stable_sort(order_.begin(), order_.end(),
                    [&](int64_t a, int64_t b) { return species[a] < species[b]; });
   blocks_.clear();
-  for (int64_t i = 0; i < atoms_.n_own;) {
-    const int own = species[order_[i]];
-    int64_t end = i;
-    while (end < atoms_.n_own && end - i < kBlock && species[order_[end]] == own) ++end;
-    blocks_.push_back({own, i, end});
-    i = end;
+  const int64_t share = (atoms_.n_own + 2 * threads_.count() - 1) / (2 * threads_.count());
+  const int64_t most = std::min(std::max(share, kLeastBlock), kBlock);
+  for (int64_t begin = 0, end = 0; begin < atoms_.n_own; begin = end) {
+    const int own = species[order_[begin]];
+    while (end < atoms_.n_own && species[order_[end]] == own) ++end;
+    const int64_t n = end - begin, n_blocks = (n + most - 1) / most;
+    for (int64_t b = 0; b < n_blocks; ++b)
+      blocks_.push_back({own, begin + n * b / n_blocks, begin + n * (b + 1) / n_blocks});
   }
 }
 
@@ -70,15 +72,15 @@ template <typename Real> void EvaluationOf<Real>::make_room() {
     State &state = layers_[t];
     if (layer.gated) state.message.resize(n * layer.message.size);
     state.nodes.resize(n * p_.nodes.size);
-    state.features.resize(n * layer.features.size);
-    state.back.resize(n * layer.features.size);
+    state.uses.resize(n * layer.uses.layout.size);
+    state.back.resize(n * layer.uses.layout.size);
   }
 }
 
 template <typename Real> int64_t EvaluationOf<Real>::bytes() const {
   size_t reals = 0, doubles = energies_.size() + pair_gradients_.size() + order_.size();
   for (const State &one : layers_)
-    reals += one.message.size() + one.nodes.size() + one.features.size() +
+    reals += one.message.size() + one.nodes.size() + one.uses.size() +
              one.back.size();
   for (const Exchanged &one : shared_) {
     reals += one.rows.size() + one.gradients.size();
@@ -99,6 +101,7 @@ template <typename Real> void EvaluationOf<Real>::go_forward(const Task &one) {
 template <typename Real>
 void EvaluationOf<Real>::go_back(const Task &one, Real *gradients) {
   project_back(one);
+  skip_back(one);
   update_back(one);
   if (one.layer.gated) gate_and_mix_back(one);
   norm_back(one);
@@ -157,8 +160,8 @@ void EvaluationOf<Real>::apply(const Task &task, int l, const Field &from,
   task.work.to.clear();
   for (int64_t k = 0; k < task.n; ++k)
     for (int m = 0; m < 2 * l + 1; ++m) {
-      task.work.from.push_back(from[k] + from.layout.start[l] + m * from.layout.width[l]);
-      task.work.to.push_back(to[k] + to.layout.start[l] + m * to.layout.width[l]);
+      task.work.from.push_back(from.row(k, l, m));
+      task.work.to.push_back(to.row(k, l, m));
     }
   multiply(task.work.from, w, task.work.to, add);
 }
