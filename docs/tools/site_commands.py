@@ -7,8 +7,10 @@ import re
 from typing import Any
 
 from lamplighter.cli import app
+from lamplighter.cli_examples import example_of
 
 _FOLDER = "reference/cli"
+_USAGE = re.compile(r"^(#+ lamplighter (.+))\n\n```console\n.*?^```\n", re.M | re.S)
 _SECTION = re.compile(r"^## lamplighter (\S+)$", re.MULTILINE)
 _INTRODUCTION = """# Command line
 
@@ -31,6 +33,9 @@ These pages are written from the code when the site is built.
 def _sections() -> dict[str, str]:
     """Return the text of each command, by name."""
     text = app.generate_docs(output_format="markdown")
+    text = _USAGE.sub(
+        lambda match: f"{match[0]}\n```sh\n{example_of(match[2])}\n```\n", text
+    )
     parts = _SECTION.split(text)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

@@ -26,6 +26,7 @@ from cyclopts import App, CycloptsError, Parameter
 from lamplighter import __version__
 from lamplighter.cli_data import data
 from lamplighter.cli_evaluate import evaluate
+from lamplighter.cli_examples import EXIT_CODES, add_examples
 from lamplighter.cli_heads import heads
 from lamplighter.cli_lammps import certify, doctor, forecast, lint, lmp, script
 from lamplighter.cli_replay import presets, replay
@@ -40,7 +41,7 @@ EXIT_INTERRUPTED = 130
 app = App(
     name="lamplighter",
     help="From labelled structures to a checked LAMMPS pair style.",
-    help_epilogue="Exit codes: 0 done, 1 a check failed, 2 bad input, 3 environment.",
+    help_epilogue=EXIT_CODES,
     version=f"lamplighter {__version__}",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
@@ -274,3 +275,20 @@ def demo(*, output: Output = Path("demo-report")) -> int:
     from lamplighter import commands
 
     return commands.demo(output)
+
+
+@app.command
+def cite(*files: Path) -> int:
+    """Print BibTeX of Lamplighter, and of what files or runs used.
+
+    Args:
+        files: Potentials, ML-IAP files, settings of a training or a suite, folders of
+            a validation, LAMMPS scripts and logs.
+    """
+    from lamplighter import cite_commands
+
+    return cite_commands.cite(files)
+
+
+app.register_install_completion_command(add_to_startup=False)
+add_examples(app)

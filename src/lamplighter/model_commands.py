@@ -70,7 +70,7 @@ def select(
 
 def inspect(file: Path, *, as_json: bool) -> int:
     """Show what a model file says about itself."""
-    facts = _facts(model_file(file))
+    facts = facts_of(model_file(file))
     if as_json:
         info(json.dumps(facts, indent=2, ensure_ascii=False))
         return DONE
@@ -90,7 +90,7 @@ def inspect(file: Path, *, as_json: bool) -> int:
     return DONE
 
 
-def _facts(file: Path) -> dict[str, Any]:
+def facts_of(file: Path) -> dict[str, Any]:
     """Return what is in an ML-IAP file, a checkpoint of mace-torch, or a potential."""
     foreign = _foreign_facts(file)
     if foreign is not None:
