@@ -28,7 +28,7 @@ from lamplighter.validation.registry import find
 from lamplighter.validation.relax import Relaxed, relax_crystal, relax_ions
 from lamplighter.validation.run_folder import CACHE
 from lamplighter.validation.suite import MODEL, EngineSpec, SuiteConfig
-from lamplighter.validation.tasks import PARITY, START_POINT, Task
+from lamplighter.validation.tasks import PARITY, START_POINT, Task, slug
 
 CALCULATION = "calculation"
 """Name of the check that carries the error of a task that gave no result."""
@@ -174,7 +174,7 @@ def _compute(job: Job, bench: Bench) -> PropertyResult:
         return dataclasses.replace(result, material=material)
     settings = task.settings
     if settings.failures is None:
-        failures = job.folder / "parity-failures"
+        failures = job.folder / "parity-failures" / slug(task.material)
         settings = dataclasses.replace(settings, failures=failures)
     result = run(job.start, *opened, settings)
     # Where failing structures go is no setting of the comparison.

@@ -22,9 +22,13 @@ from lamplighter.validation.engines.family import Family
 from lamplighter.validation.engines.lammps import LammpsEngine
 from lamplighter.validation.engines.lammps_file import LammpsFileEngine
 from lamplighter.validation.engines.lammps_lib import LammpsLibEngine
-from lamplighter.validation.engines.pair_style import PairStyle, mliap_style
+from lamplighter.validation.engines.pair_style import (
+    PairStyle,
+    mliap_style,
+    with_preamble,
+)
 from lamplighter.validation.engines.spec import EngineSpec
-from lamplighter.validation.engines.user_style import style_of
+from lamplighter.validation.engines.user_style import check_preamble, style_of
 from lamplighter.validation.suite import ModelSpec, SuiteConfig
 
 if TYPE_CHECKING:
@@ -227,12 +231,11 @@ def _open(
         )
     if spec.kind == "ase":
         return _ase(spec, card, elements)
+    check_preamble(spec.preamble)
     artifact = spec.artifact or converted(card, elements, folder)
     _check_artifact(artifact, card)
     style = mliap_style(artifact, name=spec.name, ranks=spec.ranks)
-    if spec.preamble:
-        style = dataclasses.replace(style, preamble=spec.preamble)
-    return _lammps(spec, style, folder)
+    return _lammps(spec, with_preamble(style, spec.preamble), folder)
 
 
 def _lammps(

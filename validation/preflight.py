@@ -28,6 +28,7 @@ from lamplighter.validation.properties.base import PropertyResult
 from lamplighter.validation.properties.parity_measures import OF_LIMITS
 from lamplighter.validation.report.terminal import aligned
 from lamplighter.validation.suite import SuiteConfig
+from lamplighter.validation.tasks import slug
 
 
 def preflight(
@@ -76,10 +77,21 @@ def preflight(
         progress(len(sets), "parity") as advance,
     ):
         for name, atoms in sets.items():
-            result = parity.run(atoms, reference, deployed, settings)
+            result = parity.run(
+                atoms, reference, deployed, _apart(settings, name, len(sets))
+            )
             results.append(dataclasses.replace(result, material=name))
             advance(1, name)
     return results
+
+
+def _apart(
+    settings: parity.ParitySettings, name: str, materials: int
+) -> parity.ParitySettings:
+    """Return settings in which each of several materials has its own folder."""
+    if settings.failures is None or materials == 1:
+        return settings
+    return dataclasses.replace(settings, failures=settings.failures / slug(name))
 
 
 def show_preflight(results: list[PropertyResult]) -> bool:

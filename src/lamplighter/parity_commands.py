@@ -78,13 +78,16 @@ def read_structures(files: Sequence[Path]) -> dict[str, Atoms]:
     for file in files:
         try:
             frames = read(file, index=":")
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except Exception as error:  # readers of ASE raise what they like
             raise DataError(
                 explain(
                     f"cannot read {file}", got=error, wanted="a file that ASE reads"
                 )
             ) from error
-        found |= {f"{file.name}#{k}": frame for k, frame in enumerate(frames)}
+        # Files of one name in several folders are several files.
+        alone = sum(one.name == file.name for one in files) == 1
+        name = file.name if alone else str(file)
+        found |= {f"{name}#{k}": frame for k, frame in enumerate(frames)}
     if not found:
         raise ConfigError(explain("no structures", wanted="one file or more"))
     return found

@@ -71,3 +71,40 @@ def test_missing_stress_and_failures_are_errors():
 def test_info_survives_json():
     info = EngineInfo(kind="ase", name="a", model="m", head="pbe", extra={"k": "v"})
     assert EngineInfo.from_dict(info.to_dict()) == info
+
+
+class Charged(Calculator):
+    """A calculator that reads the total charge where many of them do."""
+
+    implemented_properties = ["energy", "forces", "stress"]  # noqa: RUF012
+
+    def calculate(self, *args):
+        super().calculate(*args)
+        n = len(self.atoms)
+        energy = float(self.atoms.info.get("charge", 0))
+        self.results = {
+            "energy": energy,
+            "forces": np.zeros((n, 3)),
+            "stress": np.zeros(6),
+        }
+
+
+def test_the_same_atoms_with_another_charge_are_computed_again():
+    engine = AseEngine(Charged())
+    atoms = bulk("Cu")
+    found = []
+    for charge in (0, 1, 1, 0):
+        atoms.info["charge"] = charge
+        found.append(engine.compute(atoms).energy)
+    assert found == [0.0, 1.0, 1.0, 0.0]
+
+
+class Lost(Broken):
+    def calculate(self, *args):
+        super().calculate(*args)
+        self.results = {"energy": 1.0, "forces": np.zeros((1, 3))}
+
+
+def test_an_atom_without_a_force_is_an_error():
+    with pytest.raises(EngineError, match=r"forces of another shape; got: \(1, 3\)"):
+        AseEngine(Lost()).compute(bulk("Cu", cubic=True), ("energy", "forces"))

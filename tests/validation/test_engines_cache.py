@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import multiprocessing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,14 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from lamplighter.errors import EngineError
-from lamplighter.validation.engines import AseEngine, CachedEngine, EngineInfo, cache
+from lamplighter.validation.engines import (
+    AseEngine,
+    CachedEngine,
+    EngineInfo,
+    LammpsLibEngine,
+    cache,
+    pair_style,
+)
 from lamplighter.validation.engines.base import WANT_ALL, Engine
 
 INFO = EngineInfo(kind="ase", name="emt", model="EMT")
@@ -96,9 +105,64 @@ def test_the_key_is_what_a_result_depends_on(tmp_path, monkeypatch):
     for change in ({"head": "pbe"}, {"model_sha256": "ab"}, {"ranks": 2}):
         other = Counted(dataclasses.replace(INFO, **change))
         keys.add(CachedEngine(other, tmp_path).path(copper(), ("energy", "forces")))
-    monkeypatch.setattr(cache, "PROTOCOL", 2)
-    keys.add(engine.path(copper(), ("energy", "forces")))
-    assert len(keys | {key}) == len(others) + 1 + 3 + 1 + 1
+    assert len(keys | {key}) == len(others) + 1 + 3 + 1
+    for name, value in (("PROTOCOL", -1), ("releases", lambda: "torch 9")):
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, name, value)
+            assert engine.path(copper(), ("energy", "forces")) not in keys | {key}
+
+
+def test_labels_that_calculators_read_are_part_of_the_key(tmp_path):
+    engine = CachedEngine(Counted(), tmp_path)
+    others = [copper() for _ in range(5)]
+    others[0].set_initial_magnetic_moments([1.0, 0, 0, 0])
+    others[1].info["charge"] = 1
+    others[2].info["spin"] = np.int64(3)
+    others[3].set_tags([1, 0, 0, 0])
+    others[4].new_array("site", np.array(["a", "b", "c", "d"]))
+    keys = {engine.path(atoms, WANT_ALL) for atoms in (copper(), *others)}
+    assert len(keys) == 6
+    # What no energy depends on is no part of it.
+    still = copper()
+    still.set_momenta(np.ones((4, 3)))
+    still.set_masses([2.0, 2, 2, 2])
+    assert engine.path(still, WANT_ALL) == engine.path(copper(), WANT_ALL)
+
+
+def test_which_type_is_which_element_is_part_of_the_key(tmp_path):
+    lines = ["pair_style lj/cut 6.0", "pair_coeff 1 1 0.2 2.3", "pair_coeff 2 2 0.4 2"]
+    paths = {
+        CachedEngine(LammpsLibEngine(pair_style(lines, names)), tmp_path).path(
+            copper(), WANT_ALL
+        )
+        for names in (["Cu", "Ni"], ["Ni", "Cu"])
+    }
+    assert len(paths) == 2
+
+
+def test_the_file_that_lammps_reads_is_part_of_the_key(tmp_path):
+    """Not only the model that it was converted from: tables may differ."""
+    style = pair_style(["pair_style lj/cut 6.0", "pair_coeff * * 0.2 2.3"], ["Cu"])
+    paths = {
+        CachedEngine(
+            LammpsLibEngine(dataclasses.replace(style, content=content)), tmp_path
+        ).path(copper(), WANT_ALL)
+        for content in ("", "ab", "cd")
+    }
+    assert len(paths) == 3
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    engine = CachedEngine(Counted(), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        first = engine.compute(copper())
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    same(engine.compute(copper()), first)
+    assert engine.misses == 2
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "a bit", "foreign", "gone"])

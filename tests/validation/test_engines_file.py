@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import multiprocessing
+import os
 import pickle
 import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +39,7 @@ from lamplighter.validation.engines.command import (
     probe,
     with_ranks,
 )
-from lamplighter.validation.engines.lammps_input import KCAL_PER_MOL
+from lamplighter.validation.engines.lammps_input import KCAL_PER_MOL, read_answer
 
 LINES = ("pair_style lj/cut 6.0", "pair_coeff * * 0.2 2.3", "pair_modify shift yes")
 COULOMB = 14.399645  # eV Å / e^2, as LAMMPS' units metal have it
@@ -123,7 +127,7 @@ def test_commands_that_cannot_be(tmp_path):
     style = pair_style(LINES, ("Cu",))
     with pytest.raises(ConfigError, match="inside of command"):
         LammpsFileEngine(style, ranks=2, command="lmp")
-    with pytest.raises(ConfigError, match="1 or more"):
+    with pytest.raises(ConfigError, match="1 structure or more"):
         LammpsFileEngine(style, batch=0)
     assert command_words(None) == stock_command(1)
 
@@ -133,6 +137,11 @@ def test_ranks_of_a_command_line_are_found():
         "/x/mpirun", "-n", "2", "lmp",
     ]  # fmt: skip
     assert with_ranks(["srun", "--ntasks", "4", "lmp"], 1)[2] == "1"
+    # Processors of a rank are no ranks.
+    assert with_ranks(["srun", "-c", "4", "-n", "8", "lmp"], 2) == [
+        "srun", "-c", "4", "-n", "2", "lmp",
+    ]  # fmt: skip
+    assert with_ranks(["srun", "-c", "4", "lmp"], 2) is None
     assert with_ranks(["lmp", "-k", "on", "g", "1"], 2) is None
     assert with_ranks(["mpirun", "lmp"], 2) is None
 
@@ -203,6 +212,82 @@ def test_a_lammps_without_end_is_ended(tmp_path):
         engine.compute(copper())
 
 
+def test_what_escapes_from_a_time_limit_is_not_waited_for(tmp_path):
+    """A process in a session of its own holds the output, and is nobody's to end."""
+    started = time.monotonic()
+    words = ["bash", "-c", "setsid sleep 20 & sleep 20"]
+    outcome = lammps_file.run_program(
+        words, tmp_path, timeout_s=1.0, environment=environment()
+    )
+    assert outcome.what == "no end within 1 s"
+    assert time.monotonic() - started < 10.0
+    with pytest.raises(ConfigError, match="timeout_s"):
+        LammpsFileEngine(pair_style(LINES, ("Cu",)), timeout_s=float("inf"))
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_lines_about_atoms_meet_atoms(kind):
+    """A group of an empty box would stay empty, and the fix without effect."""
+    lines = (*LINES, "group one type 1", "fix push one addforce 0.1 0 0")
+    engine = FAILING[kind](pair_style(lines, ("Cu",)))
+    total = engine.compute(copper()).forces.sum(axis=0)
+    engine.close()
+    assert_allclose(total, [0.4, 0, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["process", "file"])
+def test_the_record_of_a_command_line_is_that_of_its_lammps(kind):
+    style = pair_style(LINES, ("Cu",))
+    with contextlib.closing(FAILING[kind](style, command="lmp -sf opt")) as engine:
+        assert re.fullmatch(r"20\d{6}", engine.info.lammps_version)
+        assert engine.info.extra["command"].endswith("lmp -sf opt")
+        assert engine.compute(copper()).info == engine.info == engine.style.info
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_number_that_is_not_finite_leaves_an_input(kind, tmp_path):
+    style = pair_style(("pair_style coul/cut 9.0", "pair_coeff * *"), ("Na",),
+                       atom_style="charge")  # fmt: skip
+    atoms = Atoms("Na2", [[0, 0, 0], [1.0, 0, 0]])
+    atoms.set_initial_charges([1e200, 1e200])
+    atoms.info["strange"] = object()  # nothing that extended XYZ could hold
+    engine = FAILING[kind](style, failures=tmp_path)
+    with pytest.raises(EngineError, match=r"not finite(.|\n)*the input of this"):
+        engine.compute(atoms)
+    engine.close()
+    assert len(list(tmp_path.glob("*/structure.extxyz"))) == 1
+
+
+def test_an_answer_that_is_cut_off_is_an_error(tmp_path):
+    dump = tmp_path / "d"
+    dump.write_text("x\n" * 9 + "1 0 0 0\n2 0 0")
+    for words in ([], ["1.0"] * 6, ["1.0"] * 8, ["one"] * 7):
+        with pytest.raises(EngineError, match="did not print energy and virial"):
+            read_answer(words, dump, 1)
+    with pytest.raises(EngineError, match="cannot be read"):
+        read_answer(["1.0"] * 7, dump, 2)
+    with pytest.raises(EngineError, match="cannot be read"):
+        read_answer(["1.0"] * 7, tmp_path / "gone", 2)
+    dump.write_text("x\n" * 9 + "1 0 0 0\n")
+    with pytest.raises(EngineError, match="1 atoms missing"):
+        read_answer(["1.0"] * 7, dump, 2)
+
+
+def test_files_of_one_name_are_two_files(tmp_path):
+    from lamplighter.validation.engines.failures import write_input
+
+    paths = [tmp_path / name / "x.eam" for name in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(path.parent.name)
+    lines = ("pair_style eam", *(f'pair_coeff 1 1 "{path}"' for path in paths))
+    source = write_input(copper(), pair_style(lines, ("Cu",)), tmp_path / "left")
+    text = source.read_text()
+    assert str(tmp_path) not in text
+    named = [line.split('"')[1] for line in text.splitlines() if "pair_coeff" in line]
+    assert [(tmp_path / "left" / name).read_text() for name in named] == ["a", "b"]
+
+
 @pytest.mark.parametrize("make", [LammpsFileEngine, LammpsEngine])
 def test_units_real_give_ev(make):
     real = (
@@ -254,6 +339,47 @@ def test_the_library_recovers_and_a_copy_has_its_own():
             assert twin._process is not engine._process
 
 
+@pytest.mark.parametrize("cls", [LammpsLibEngine, LammpsEngine])
+def test_threads_share_an_engine(cls):
+    """A dialogue of two threads would exchange their answers, or never end."""
+    structures = [copper(seed=k) for k in range(3)]
+    wrong = []
+    with cls(pair_style(LINES, ("Cu",))) as engine:
+        expected = [r.energy for r in engine.compute_many(structures)]
+
+        def work(k):
+            found = [engine.compute(structures[k]).energy for _ in range(8)]
+            wrong.extend(e for e in found if abs(e - expected[k]) > 1e-9)
+
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+
+
+def _in_a_fork(engine, energy):
+    found = engine.compute(copper()).energy
+    engine.close()
+    os._exit(0 if abs(found - energy) < 1e-12 else 1)
+
+
+def test_a_fork_has_a_lammps_of_its_own():
+    with LammpsEngine(pair_style(LINES, ("Cu",))) as engine:
+        energy = engine.compute(copper()).energy
+        child = multiprocessing.get_context("fork").Process(
+            target=_in_a_fork, args=(engine, energy)
+        )
+        child.start()
+        child.join(timeout=60)
+        assert child.exitcode == 0
+        running = engine._process
+        assert engine.compute(copper()).energy == energy
+        assert engine._process is running  # the child ended its own, not this one
+
+
 def test_threads_share_the_library():
     energies = []
 
@@ -274,11 +400,11 @@ def test_threads_share_the_library():
 
 def test_types_are_reversed_only_where_the_lines_say_how():
     many_body = pair_style(
-        ("pair_style tersoff", 'pair_coeff * * "SiC.tersoff" Si C'), ("Si", "C")
+        ("pair_style tersoff", 'pair_coeff * * "mine.tersoff" Si C'), ("Si", "C")
     )
     turned = many_body.with_types_reversed()
     assert turned.elements == ("C", "Si")
-    assert turned.commands[1] == 'pair_coeff * * "SiC.tersoff" C Si'
+    assert turned.commands[1] == 'pair_coeff * * "mine.tersoff" C Si'
     by_number = ("pair_style lj/cut 5", "pair_coeff 1 1 1 2", "pair_coeff 2 2 1 2")
     assert pair_style(by_number, ("Si", "C")).with_types_reversed() is None
     assert pair_style(LINES, ("Cu",)).with_types_reversed() is None

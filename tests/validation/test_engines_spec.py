@@ -25,8 +25,14 @@ from lamplighter.validation.engines import (
     LammpsLibEngine,
     ase_engine,
     engine_spec,
+    factory,
+    pair_style,
 )
 from lamplighter.validation.engines.factory import calculator_factory
+from lamplighter.validation.engines.pair_style import (
+    with_files_found,
+    with_preamble,
+)
 from lamplighter.validation.engines.user_style import style_of
 from lamplighter.validation.open_engines import open_engine, read_card
 from lamplighter.validation.suite import ModelSpec
@@ -99,6 +105,14 @@ def test_types_are_named_or_told_by_the_coefficients(tmp_path):
     assert elements(("Kr",), **lj) == ("Kr",)
     with pytest.raises(ConfigError, match="which type is which element"):
         elements(**lj)
+    # Two elements in the order of the alphabet would be a guess.
+    with pytest.raises(ConfigError, match="which type is which element"):
+        elements(("Ar", "Ne"), **lj)
+    some = {"pair_style": "eam/alloy", "pair_coeff": ["* * x.alloy Ne NULL"]}
+    with pytest.raises(ConfigError, match="which type is which element"):
+        elements(("Ar", "Ne"), **some)
+    alike = {"pair_style": "lj/cut 5.0", "pair_coeff": ["* * 0.1 2.0"]}
+    assert elements(("Ar", "Ne"), **alike) == ("Ar", "Ne")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +133,48 @@ def test_types_are_named_or_told_by_the_coefficients(tmp_path):
 def test_a_suite_runs_no_code_in_lammps(keys, message):
     with pytest.raises(ConfigError, match=message):
         style_of(spec(kind="lammps", **{**SW, **keys}))
+
+
+def test_a_suite_runs_no_code_in_the_lammps_of_its_own_model(tmp_path):
+    card = read_card(ModelSpec(file=base_model(), head="pbe"))
+    for line in ("shell touch ran", "newton on &"):
+        one = spec(kind="lammps", preamble=[line])
+        with (
+            pytest.raises(ConfigError, match="may not"),
+            open_engine(one, card, ["Mg", "O"], tmp_path),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == []  # refused before anything is converted
+
+
+def test_lines_before_the_box_are_in_the_record():
+    style = pair_style(["pair_style zero 5.0", "pair_coeff * *"], ["Si"])
+    assert with_preamble(style, ()) is style
+    changed = with_preamble(style, ("newton off", "processors 1 1 *"))
+    assert changed.preamble == ("newton off", "processors 1 1 *")
+    assert changed.info.extra["preamble"] == "newton off; processors 1 1 *"
+
+
+def test_files_are_found_whatever_their_names_share(tmp_path):
+    for name in ("a.fs", "C.meam", "SiC.meam", "my file.fs"):
+        (tmp_path / name).write_text(name)
+    lines = ["* * a.fs a.fs", "* * SiC.meam Si C.meam C", '* * "my file.fs" 1.0']
+    assert with_files_found(lines, tmp_path) == (
+        f'* * "{tmp_path}/a.fs" "{tmp_path}/a.fs"',
+        f'* * "{tmp_path}/SiC.meam" Si "{tmp_path}/C.meam" C',
+        f'* * "{tmp_path}/my file.fs" 1.0',
+    )
+
+
+def test_a_relative_file_is_found_from_python_too(own, monkeypatch):
+    monkeypatch.chdir(own)
+    style = pair_style(["pair_style sw", "pair_coeff * * mine.sw Si"], ["Si"])
+    with LammpsLibEngine(style) as engine:
+        assert engine.compute(bulk("Si", a=5.431)).energy / 2 < -4.3
+    first = style.info.model_sha256
+    (own / "mine.sw").write_text("changed")
+    again = pair_style(["pair_style sw", "pair_coeff * * mine.sw Si"], ["Si"])
+    assert again.info.model_sha256 != first
 
 
 def test_what_a_suite_may_say_reaches_lammps(tmp_path):
@@ -159,6 +215,10 @@ def test_what_a_suite_may_say_reaches_lammps(tmp_path):
         ({"kind": "lammps", "ranks": 0}, "at least 1"),
         ({"kind": "lammps", "timeout_s": "long"}, "timeout_s.*a number"),
         ({"kind": "lammps", "timeout_s": 0}, "a positive number"),
+        ({"kind": "lammps", "timeout_s": float("inf")}, "a positive number"),
+        ({"kind": "lammps", "timeout_s": float("nan")}, "a positive number"),
+        ({"kind": "ase", "calculator": "a:B", "cutoff": -1}, "cutoff"),
+        ({"kind": "ase", "calculator": "a:B", "cutoff": float("nan")}, "cutoff"),
         ({"kind": "lammps", "command": 7}, "command.*text"),
         ({"kind": "ase", "calculator": "a:B", "arguments": 1}, "a mapping"),
         ({"kind": "ase", "dtype": "float16"}, "dtype"),
@@ -286,6 +346,27 @@ def test_what_a_calculator_refuses_is_said(tmp_path):
         ase_engine(TERSOFF, {"wrong": 1})
     with pytest.raises(ConfigError, match="potential_file: no such file"):
         ase_engine(TERSOFF, {"potential_file": {"file": "gone"}}, folder=tmp_path)
+
+
+def test_the_content_of_every_file_is_in_the_record(tmp_path, monkeypatch):
+    """Also of files in lists, and of those that a plain text names."""
+    from classical import tersoff
+
+    tersoff(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    records = []
+    for text in ("", "# another comment\n"):
+        file = tmp_path / "own.tersoff"
+        file.write_text(text + file.read_text())
+        records.append(ase_engine(TERSOFF, {"potential_file": "own.tersoff"}).info)
+    assert records[0].model_sha256 != records[1].model_sha256
+    assert len(records[0].model_sha256) == 64
+    files: list[Path] = []
+    value = {"models": [{"file": "own.tersoff"}, 3, {"deep": {"file": "own.tersoff"}}]}
+    given = factory._with_paths(value, tmp_path, files)
+    path = str(tmp_path / "own.tersoff")
+    assert given == {"models": [path, 3, {"deep": path}]}
+    assert files == [Path(path)] * 2
 
 
 def test_any_error_of_a_calculator_is_an_error_of_the_engine():

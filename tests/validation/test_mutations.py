@@ -115,8 +115,7 @@ def test_output_without_sort_is_refused(subject, monkeypatch):
 
 def test_output_without_sort_and_a_reader_that_trusts_it(subject, monkeypatch):
     changed_output(monkeypatch, "sort id", "sort -1")
-    for module in (lammps, lammps_file):
-        monkeypatch.setattr(module, "read_dump", unchecked)
+    monkeypatch.setattr(lammps_input, "read_dump", unchecked)
     found = failures(subject)
     assert {"energies", "forces", "slope"} <= found
     assert "sum" not in found

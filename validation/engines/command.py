@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,9 +15,11 @@ from typing import Final
 
 from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.lammps_interface.session import stock_command
+from lamplighter.validation.engines.program import run_program
 
 LAUNCHERS: Final = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "srun", "orterun"})
-_COUNT: Final = frozenset({"-n", "-np", "--np", "-c", "--ntasks"})
+# srun's -c counts processors of a rank, not ranks.
+_COUNT: Final = frozenset({"-n", "-np", "--np", "--ntasks"})
 _PROBE_S: Final = 120.0
 
 _PROBE: Final = """units metal
@@ -68,7 +69,8 @@ def command_words(command: str | Sequence[str] | None, ranks: int = 1) -> list[s
 def with_ranks(words: Sequence[str], ranks: int) -> list[str] | None:
     """Return a command line with another number of ranks, ``None`` if it has none.
 
-    Only a number that follows ``-n`` or ``-np`` of a launcher is replaced.
+    Only a number that follows ``-n``, ``-np``, ``--np`` or ``--ntasks`` of a launcher
+    is replaced; whether as many ranks start is for ``probe`` to say.
     """
     if not words or Path(words[0]).name not in LAUNCHERS:
         return None
@@ -96,27 +98,23 @@ def probe(words: Sequence[str]) -> tuple[str, int]:
 
 @functools.cache
 def _probe(words: tuple[str, ...]) -> tuple[str, int]:
-    with tempfile.TemporaryDirectory(prefix="lamplighter-") as folder:
-        (Path(folder) / "in.lammps").write_text(_PROBE, encoding="ascii")
+    with tempfile.TemporaryDirectory(prefix="lamplighter-") as name:
+        folder = Path(name)
+        (folder / "in.lammps").write_text(_PROBE, encoding="ascii")
         try:
-            done = subprocess.run(
+            done = run_program(
                 [*words, "-in", "in.lammps", "-log", "none"],
-                cwd=folder,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_PROBE_S,
-                check=False,
+                folder,
+                timeout_s=_PROBE_S,
+                environment=environment(),
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except OSError as error:
             raise _no_lammps(words, str(error)) from error
-    version = re.search(r"^VERSION (\d+)", done.stdout, re.MULTILINE)
-    grid = re.search(r"(\d+) by (\d+) by (\d+) MPI processor grid", done.stdout)
+    version = re.search(r"^VERSION (\d+)", done.output, re.MULTILINE)
+    grid = re.search(r"(\d+) by (\d+) by (\d+) MPI processor grid", done.output)
     if version is None or grid is None:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise _no_lammps(words, f"exit code {done.returncode}\n{tail}")
+        tail = "\n".join(done.output.splitlines()[-15:])
+        raise _no_lammps(words, f"{done.what}\n{tail}")
     x, y, z = map(int, grid.groups())
     return version.group(1), x * y * z
 

@@ -50,7 +50,7 @@ def ase_engine(
 
     Args:
         calculator: ``module:Class`` or ``module:Class.classmethod``.
-        arguments: Keyword arguments; ``{"file": PATH}`` becomes a path.
+        arguments: Keyword arguments; ``{"file": PATH}``, at any depth, becomes a path.
         name: Name of the engine in tables.
         folder: Where relative paths count from; ``None``: the working folder.
         dtype: Precision of the calculator, for what parity tolerates.
@@ -63,7 +63,8 @@ def ase_engine(
         OptionalDependencyError: If the package is not installed.
     """
     make = calculator_factory(calculator)
-    given, files = _with_paths(arguments or {}, folder or Path())
+    files: list[Path] = []
+    given = _with_paths(arguments or {}, folder or Path(), files)
     try:
         made = make(**given)
     except LamplighterError:
@@ -197,32 +198,49 @@ def _makes_calculators(found: Any, owner: Any) -> bool:
     return False
 
 
-def _with_paths(
-    arguments: Mapping[str, Any], folder: Path
-) -> tuple[dict[str, Any], list[Path]]:
-    """Return arguments with paths in place of ``{file: ...}``, and these paths."""
-    given: dict[str, Any] = {}
-    files: list[Path] = []
-    for key, value in arguments.items():
-        given[key] = value
-        if isinstance(value, Mapping) and set(value) == {"file"}:
-            path = folder / Path(str(value["file"])).expanduser()
-            if not path.is_file():
-                raise ConfigError(explain(f"arguments: {key}: no such file", got=path))
-            files.append(path)
-            given[key] = str(path)
-    return given, files
+def _with_paths(value: Any, folder: Path, files: list[Path], key: str = "") -> Any:
+    """Return arguments with paths in place of ``{file: ...}``, at any depth.
+
+    Args:
+        value: arguments, or a part of them.
+        folder: where relative paths count from.
+        files: receives all files: also those that a plain text names, which the
+            calculator may open, from the working folder.
+        key: of the part, for messages.
+    """
+    if isinstance(value, Mapping) and set(value) == {"file"}:
+        path = folder / Path(str(value["file"])).expanduser()
+        if not path.is_file():
+            raise ConfigError(explain(f"arguments: {key}: no such file", got=path))
+        files.append(path)
+        return str(path)
+    if isinstance(value, Mapping):
+        return {k: _with_paths(v, folder, files, str(k)) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_paths(item, folder, files, key) for item in value]
+    if isinstance(value, str) and _is_file(value):
+        files.append(Path(value))
+    return value
 
 
-def _record(arguments: Mapping[str, Any]) -> Any:
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or a null byte in it
+        return False
+
+
+def _record(value: Any) -> Any:
     """Return arguments in JSON types: of a file its name, its content has a hash."""
-    plain = {
-        key: {"file": Path(str(value["file"])).name}
-        if isinstance(value, Mapping) and set(value) == {"file"}
-        else value
-        for key, value in arguments.items()
-    }
-    return json.loads(json.dumps(plain, default=str))
+    if isinstance(value, Mapping) and set(value) == {"file"}:
+        return {"file": Path(str(value["file"])).name}
+    if isinstance(value, Mapping):
+        return {str(key): _record(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_record(item) for item in value]
+    return (
+        value if value is None or isinstance(value, str | int | float) else str(value)
+    )
 
 
 def _digest(files: list[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -20,7 +21,7 @@ from lamplighter.validation.engines.lammps_input import (
     opening,
     single_point,
 )
-from lamplighter.validation.engines.pair_style import PairStyle, words_of
+from lamplighter.validation.engines.pair_style import PairStyle, with_words
 
 INPUT = "in.lammps"
 DATA = "structure.data"
@@ -47,19 +48,36 @@ def write_input(atoms: Atoms, style: PairStyle, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     job = job_of(atoms, style)
     (folder / DATA).write_text(data_text(job, style), encoding="ascii")
-    text = input_text(job, style)
-    for line in style.commands:
-        for word in words_of(line)[1:]:
-            source = Path(word)
-            if source.is_absolute() and source.is_file():
-                shutil.copyfile(source, folder / source.name)
-                text = text.replace(word, source.name)
+    text = input_text(job, _with_copies(style, folder))
     (folder / INPUT).write_text(text, encoding="utf-8")
-    copy = atoms.copy()
-    copy.calc = None
-    copy.constraints = []
+    # Nothing else of the structure: a label that extended XYZ cannot hold is no reason
+    # to lose the input.
+    copy = Atoms(
+        atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc
+    )
+    copy.set_initial_charges(atoms.get_initial_charges())
     write(folder / STRUCTURE, copy, format="extxyz")
     return folder / INPUT
+
+
+def _with_copies(style: PairStyle, folder: Path) -> PairStyle:
+    """Copy the files that lines name into a folder; return the lines for there."""
+    copied: dict[Path, str] = {}
+
+    def copy(word: str) -> str:
+        source = Path(word)
+        if not (source.is_absolute() and source.is_file()):
+            return word
+        if source not in copied:
+            name = source.name
+            if name in copied.values():  # another folder has one of that name
+                name = f"{len(copied)}-{name}"
+            shutil.copyfile(source, folder / name)
+            copied[source] = name
+        return copied[source]
+
+    lines = tuple(with_words(line, copy) for line in style.commands)
+    return dataclasses.replace(style, commands=lines)
 
 
 def leave_input(

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+import shutil
 import tempfile
+import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from ase import Atoms
 
-from lamplighter.errors import ConfigError, EngineError, explain
+from lamplighter.errors import EngineError
 from lamplighter.lammps_interface.placement import dump_text
 from lamplighter.lammps_interface.session import Session
 from lamplighter.validation.engines.base import (
     WANT_DEFAULT,
-    EngineInfo,
     Result,
-    check_finite,
 )
 from lamplighter.validation.engines.command import command_words, environment
-from lamplighter.validation.engines.failures import leave_input
-from lamplighter.validation.engines.family import Family
+from lamplighter.validation.engines.lammps_base import LammpsBase
 from lamplighter.validation.engines.lammps_input import (
     ANSWER,
     Job,
@@ -34,7 +34,7 @@ from lamplighter.validation.engines.lammps_input import (
     job_of,
     masses,
     opening,
-    read_dump,
+    read_answer,
     result_of,
     single_point,
 )
@@ -66,11 +66,12 @@ class Driver(Protocol):
         ...
 
 
-class LammpsEngine:
+class LammpsEngine(LammpsBase):
     """Single points by a LAMMPS process that stays.
 
     The process starts at the first call and is kept: what follows costs a few
-    milliseconds above the pair style. It starts again after an error. Use the engine as
+    milliseconds above the pair style. It starts again after an error, and in a process
+    that was forked. Calls from several threads wait for each other. Use the engine as
     a context manager, or ``close`` it, to end the process early.
 
     Args:
@@ -78,15 +79,17 @@ class LammpsEngine:
         ranks: MPI ranks of the LAMMPS of this environment.
         name: Name in tables, used when ``model`` is a path.
         timeout_s: Seconds that one evaluation may take.
-        command: Words that start another LAMMPS, launcher included; ``ranks`` is then
-            for the record.
+        command: Words that start another LAMMPS, launcher included.
         failures: Folder for the input of what LAMMPS could not evaluate; ``None``
             makes one among the temporary files.
 
     Raises:
-        ConfigError: If ``ranks`` is not positive or ``command`` is empty.
+        ConfigError: If ``ranks`` or ``timeout_s`` is not positive, ``ranks`` is given
+            beside ``command``, or ``command`` is empty.
         ArtifactError: If the ML-IAP file cannot be read.
     """
+
+    kind = "lammps"
 
     def __init__(
         self,
@@ -98,46 +101,16 @@ class LammpsEngine:
         command: str | Sequence[str] | None = None,
         failures: Path | None = None,
     ) -> None:
-        if ranks < 1:
-            raise ConfigError(
-                explain(
-                    "number of MPI ranks",
-                    got=ranks,
-                    wanted="1 or more",
-                    fix="give ranks=1 for one process",
-                )
-            )
-        if not isinstance(model, PairStyle):
-            model = mliap_style(model, name=name, ranks=ranks)
-        self.family: Family | None = None
-        self._style = model
-        self._ranks = ranks
-        self._timeout_s = timeout_s
-        self._command = command
-        self._failures = failures
+        super().__init__(
+            model,
+            command=command,
+            ranks=ranks,
+            name=name,
+            timeout_s=timeout_s,
+            failures=failures,
+        )
         self._process: _Process | None = None
-        if command is not None:
-            command_words(command, ranks)  # refuses an empty one now
-
-    @property
-    def info(self) -> EngineInfo:
-        """Return the description that goes into every record."""
-        return self._style.info
-
-    @property
-    def style(self) -> PairStyle:
-        """Return the interaction."""
-        return self._style
-
-    @property
-    def command(self) -> str | Sequence[str] | None:
-        """Return the words that start LAMMPS, ``None`` for that of the environment."""
-        return self._command
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Return the chemical symbols that the engine knows, in type order."""
-        return self._style.elements
+        self._lock = threading.RLock()
 
     def compute(self, atoms: Atoms, want: Sequence[str] = WANT_DEFAULT) -> Result:
         """Return the result for one structure; see ``Engine.compute``.
@@ -148,11 +121,12 @@ class LammpsEngine:
                 that has the input of this structure.
         """
         started = time.perf_counter()
-        job = job_of(atoms, self._style)
+        style = self.style
+        job = job_of(atoms, style)
         with self._exclusive():
             raw = self._evaluate(atoms, job, per_atom="energies" in want)
         wall_s = time.perf_counter() - started
-        return check_finite(result_of(job, raw, self._style, want, wall_s), atoms)
+        return self._accepted(result_of(job, raw, style, want, wall_s), atoms, job)
 
     def compute_many(
         self, structures: Sequence[Atoms], want: Sequence[str] = WANT_DEFAULT
@@ -179,10 +153,12 @@ class LammpsEngine:
 
     def __getstate__(self) -> dict[str, object]:
         """A copy in another process starts a LAMMPS of its own."""
-        return {**self.__dict__, "_process": None}
+        state = {**self.__dict__, "_process": None}
+        del state["_lock"]
+        return state
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update(state, _lock=threading.RLock())
 
     def _driver(self, folder: Path) -> Driver:
         """Start LAMMPS."""
@@ -193,21 +169,20 @@ class LammpsEngine:
             environment=None if self._command is None else environment(),
         )
 
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Let others wait, where not everybody can compute at the same time."""
-        yield
+    def _exclusive(self) -> AbstractContextManager[object]:
+        """Let others wait: a dialogue of two threads would exchange their answers."""
+        return self._lock
 
     def _evaluate(self, atoms: Atoms, job: Job, *, per_atom: bool) -> Raw:
         process = self._process
-        if process is None or not process.driver.alive:
-            process = _Process(self._style, self._driver)
+        if process is None or not process.usable:
+            process = _Process(self._given, self._driver)
             self._process = process
         try:
             return process.evaluate(job, per_atom=per_atom)
         except EngineError as error:
             self.close()
-            raise leave_input(error, atoms, job, self._style, self._failures) from error
+            raise self._left(error, atoms, job) from error
         except BaseException:
             # After an error or an interrupt the dialogue is out of step: start anew.
             self.close()
@@ -218,14 +193,16 @@ class _Process:
     """A LAMMPS with its interaction defined, and its exchange folder."""
 
     def __init__(self, style: PairStyle, start: Callable[[Path], Driver]) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="lamplighter-")
-        self._folder = Path(folder.name)
+        self._folder = Path(tempfile.mkdtemp(prefix="lamplighter-"))
+        self._pid = os.getpid()
         try:
             self.driver = start(self._folder)
         except BaseException:
-            folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
             raise
-        self._finalizer = weakref.finalize(self, _end, self.driver, folder)
+        self._finalizer = weakref.finalize(
+            self, _end, self.driver, self._folder, self._pid
+        )
         self._style = style
         self._periodic: tuple[bool, bool, bool] | None = None
 
@@ -233,6 +210,11 @@ class _Process:
     def session(self) -> Driver:
         """Return what takes the commands."""
         return self.driver
+
+    @property
+    def usable(self) -> bool:
+        """Whether LAMMPS takes commands, and takes them from this process."""
+        return self._pid == os.getpid() and self.driver.alive
 
     def close(self) -> None:
         """End LAMMPS and remove the folder."""
@@ -242,15 +224,13 @@ class _Process:
         """Return what LAMMPS answers for one structure."""
         output = self._folder / _OUTPUT
         output.unlink(missing_ok=True)
-        if self._style.atom_style == "atomic":
+        if self._style.atom_style == "atomic" and not self._style.names_atoms:
             commands = self._load_dump(job)
-        else:  # what a dump does not hold is set up anew
+        else:  # what a dump does not hold, or an empty box, is set up anew
             commands = self._load_data(job)
         commands += single_point(str(output), per_atom=per_atom)
         words = self.driver.ask("\n".join(commands), ANSWER)
-        energy, *pressure = map(float, words)
-        table = read_dump(output, len(job.types))
-        return Raw(energy=energy, pressure=pressure, table=table)
+        return read_answer(words, output, len(job.types))
 
     def _load_dump(self, job: Job) -> list[str]:
         """Return the lines that put a structure into the box that exists."""
@@ -286,6 +266,8 @@ def _empty_box(style: PairStyle, periodic: Sequence[bool]) -> list[str]:
     ]
 
 
-def _end(driver: Driver, folder: tempfile.TemporaryDirectory[str]) -> None:
+def _end(driver: Driver, folder: Path, pid: int) -> None:
+    if os.getpid() != pid:
+        return  # a fork: LAMMPS and the folder are those of the process before
     driver.close()
-    folder.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -181,6 +181,34 @@ def data_text(job: Job, style: PairStyle) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read_answer(words: Sequence[str], dump: Path, n_atoms: int) -> Raw:
+    """Return what LAMMPS answered for one structure.
+
+    Args:
+        words: what it printed for ``ANSWER``.
+        dump: what it wrote of the atoms.
+        n_atoms: atoms of the structure.
+
+    Raises:
+        EngineError: If there is not one number for each thing that was asked for, or
+            if atoms are missing.
+    """
+    try:
+        energy, *pressure = map(float, words)
+    except ValueError:
+        pressure = []
+    if len(pressure) != len(_VOIGT):
+        raise EngineError(
+            explain(
+                "LAMMPS did not print energy and virial",
+                got=" ".join(words)[:200] or "nothing",
+                wanted=f"{1 + len(_VOIGT)} numbers",
+                fix="look whether its disk is full, or its variables are yours",
+            )
+        )
+    return Raw(energy=energy, pressure=pressure, table=read_dump(dump, n_atoms))
+
+
 def read_dump(path: Path, n_atoms: int) -> FloatArray:
     """Return the rows of a dump with one snapshot.
 
@@ -188,7 +216,17 @@ def read_dump(path: Path, n_atoms: int) -> FloatArray:
         EngineError: If atoms are missing or not in the order of their ids: a result
             must never be given to another atom.
     """
-    table = np.loadtxt(path, skiprows=9, ndmin=2)
+    try:
+        table = np.loadtxt(path, skiprows=9, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            explain(
+                "the forces that LAMMPS wrote cannot be read",
+                got=error,
+                wanted=f"{n_atoms} rows of numbers",
+                fix="look whether the disk is full",
+            )
+        ) from error
     ids = table[:, 0] if table.size else np.zeros(0)
     if not np.array_equal(ids, np.arange(1, n_atoms + 1)):
         missing = n_atoms - len(np.unique(ids))
@@ -208,14 +246,13 @@ def result_of(
 ) -> Result:
     """Return what LAMMPS answered in eV and Å and in the axes of the input."""
     units = UNITS[style.units]
+    with np.errstate(invalid="ignore"):  # what is not finite is found by check_finite
+        forces = job.placement.forces_back(raw.table[:, 1:4] * units.energy)
+        stress = job.placement.stress_back(stress_of_box(raw, style))
     return Result(
         energy=raw.energy * units.energy,
-        forces=job.placement.forces_back(raw.table[:, 1:4] * units.energy),
-        stress=(
-            job.placement.stress_back(stress_of_box(raw, style))
-            if "stress" in want
-            else None
-        ),
+        forces=forces,
+        stress=stress if "stress" in want else None,
         energies=raw.table[:, 4] * units.energy if "energies" in want else None,
         info=style.info,
         wall_s=wall_s,

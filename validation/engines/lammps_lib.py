@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from lamplighter.errors import EngineError, OptionalDependencyError, explain
 from lamplighter.validation.engines.lammps import Driver, LammpsEngine
-from lamplighter.validation.engines.pair_style import PairStyle, mliap_style
+from lamplighter.validation.engines.pair_style import PairStyle
 
 TAIL_LINES = 25
 
@@ -36,6 +35,8 @@ class LammpsLibEngine(LammpsEngine):
         ArtifactError: If the ML-IAP file cannot be read.
     """
 
+    kind = "lammps-lib"
+
     def __init__(
         self,
         model: PairStyle | str | Path,
@@ -43,18 +44,14 @@ class LammpsLibEngine(LammpsEngine):
         name: str = "lammps-lib",
         failures: Path | None = None,
     ) -> None:
-        if not isinstance(model, PairStyle):
-            model = mliap_style(model, name=name)
-        info = dataclasses.replace(model.info, kind="lammps-lib", ranks=1)
-        super().__init__(dataclasses.replace(model, info=info), failures=failures)
+        super().__init__(model, name=name, failures=failures)
 
     def _driver(self, folder: Path) -> Driver:
         return _Library(folder)
 
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with _LOCK:
-            yield
+    def _exclusive(self) -> AbstractContextManager[object]:
+        """Let all other engines of this kind wait as well."""
+        return _LOCK
 
 
 class _Library:

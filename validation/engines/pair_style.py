@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 from ase.data import atomic_numbers
 
@@ -17,6 +19,22 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.files import sha256_bytes, sha256_file
 from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.engines.spec import AtomStyle, Units
+
+_WITHOUT_ATOMS: Final = (
+    "comm_modify",
+    "dielectric",
+    "kspace_modify",
+    "kspace_style",
+    "neigh_modify",
+    "neighbor",
+    "pair_coeff",
+    "pair_modify",
+    "pair_style",
+    "special_bonds",
+)
+
+# A word of a LAMMPS line, as a whole where it is in quotation marks.
+_WORD: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"']+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +51,8 @@ class PairStyle:
         units: LAMMPS' unit style of the lines; results are in eV and Å whatever it is.
         atom_style: LAMMPS' atom style; ``charge`` and ``full`` take the initial
             charges of the structures.
+        content: Hash of the files that LAMMPS reads, where ``info`` has another one:
+            that of the model which a file was converted from.
     """
 
     commands: tuple[str, ...]
@@ -42,6 +62,7 @@ class PairStyle:
     preamble: tuple[str, ...] = ()
     units: Units = "metal"
     atom_style: AtomStyle = "atomic"
+    content: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what LAMMPS would refuse with a less readable message."""
@@ -64,6 +85,17 @@ class PairStyle:
                     fix="give the lines that the LAMMPS input would have",
                 )
             )
+
+    @property
+    def names_atoms(self) -> bool:
+        """Whether a line is about atoms, which must exist when LAMMPS reads it.
+
+        A group, a fix or a ``set`` that meets an empty box stays without effect.
+        """
+        return not all(
+            line.split()[:1] in [[], *([word] for word in _WITHOUT_ATOMS)]
+            for line in self.commands
+        )
 
     def with_types_reversed(self) -> PairStyle | None:
         """Return the same interaction with the types in the opposite order.
@@ -108,7 +140,7 @@ def pair_style(  # noqa: PLR0913 - each is one line of a LAMMPS input
 
     Args:
         commands: Input lines, for example ``["pair_style lj/cut 6.0", "pair_coeff * *
-            0.0104 3.4"]``.
+            0.0104 3.4"]``. Files are looked up as in a suite, from the working folder.
         elements: Symbol of each type.
         name: Name of the engine in tables.
         ranks: MPI ranks, for the record.
@@ -118,9 +150,12 @@ def pair_style(  # noqa: PLR0913 - each is one line of a LAMMPS input
         atom_style: ``atomic``, ``charge`` or ``full``.
         dtype: Precision of the evaluation.
     """
-    extra: dict[str, str] = {"units": units, "atom_style": atom_style}
-    if preamble:
-        extra["preamble"] = "; ".join(preamble)
+    commands = with_files_found(commands, Path())
+    extra: dict[str, str] = {
+        "units": units,
+        "atom_style": atom_style,
+        "types": " ".join(elements),
+    }
     info = EngineInfo(
         kind="lammps",
         name=name,
@@ -132,18 +167,32 @@ def pair_style(  # noqa: PLR0913 - each is one line of a LAMMPS input
         cutoff=cutoff,
         extra=extra,
     )
-    return PairStyle(
-        commands=tuple(commands),
+    style = PairStyle(
+        commands=commands,
         elements=tuple(elements),
         info=info,
-        preamble=tuple(preamble),
         units=units,
         atom_style=atom_style,
     )
+    return with_preamble(style, preamble)
+
+
+def with_preamble(style: PairStyle, lines: Sequence[str]) -> PairStyle:
+    """Return an interaction with other lines before the box, its record as well."""
+    if not lines:
+        return style
+    extra = {**style.info.extra, "preamble": "; ".join(lines)}
+    info = dataclasses.replace(style.info, extra=extra)
+    return dataclasses.replace(style, preamble=tuple(lines), info=info)
 
 
 def mliap_style(path: str | Path, *, name: str = "lammps", ranks: int = 1) -> PairStyle:
     """Return the definition that runs an ML-IAP file of this project.
+
+    Args:
+        path: The file that ``lamplighter convert`` wrote.
+        name: Name of the engine in tables.
+        ranks: MPI ranks, for the record.
 
     Raises:
         ArtifactError: If the file is not such a file.
@@ -174,6 +223,7 @@ def mliap_style(path: str | Path, *, name: str = "lammps", ranks: int = 1) -> Pa
         commands=(f'pair_style mliap unified "{file}" 0', f"pair_coeff * * {names}"),
         elements=tuple(header.elements),
         info=info,
+        content=sha256_file(file),
     )
 
 
@@ -229,31 +279,57 @@ def words_of(line: str) -> list[str]:
         return line.split()
 
 
+def with_words(line: str, change: Callable[[str], str]) -> str:
+    """Return a LAMMPS line with other words; what changes comes in quotation marks.
+
+    Args:
+        line: the line.
+        change: word without quotation marks -> the one that takes its place.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        word = match[0]
+        bare = word[1:-1] if word[0] in "\"'" else word
+        new = change(bare)
+        return word if new == bare else f'"{new}"'
+
+    return _WORD.sub(replaced, line)
+
+
 def _found(line: str, places: Sequence[Path]) -> str:
-    words = words_of(line)
-    if len(words) < 2:
-        return line
-    for word in words[1:]:
+    def place(word: str) -> str:
         # A file has a dot or a folder in its name; a number may have a dot as well.
-        if not any(mark in word for mark in "./"):
-            continue
+        if not any(mark in word for mark in "./") or _is_number(word):
+            return word
         found = next((p / word for p in places if (p / word).is_file()), None)
-        if found is not None:
-            line = line.replace(word, f'"{found.resolve()}"', 1)
-    return line.replace('""', '"')
+        return word if found is None else str(found.resolve())
+
+    return with_words(line, place)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_place(word: str) -> bool:
+    return os.sep in word and Path(word).is_file()
 
 
 def _without_folders(line: str) -> str:
     """Return a line in which each existing file goes by its name alone."""
-    for word in words_of(line)[1:]:
-        if os.sep in word and Path(word).is_file():
-            line = line.replace(word, Path(word).name)
-    return line
+    return with_words(
+        line,
+        lambda word: Path(word).name if _is_place(word) else word,
+    )
 
 
 def _files_digest(lines: Sequence[str]) -> str:
     """Return one hash of the contents of all files that lines name, or nothing."""
-    files = [w for line in lines for w in words_of(line)[1:] if Path(w).is_file()]
+    files = [word for line in lines for word in words_of(line)[1:] if _is_place(word)]
     digests = [sha256_file(file) for file in dict.fromkeys(files)]
     if len(digests) < 2:
         return "".join(digests)

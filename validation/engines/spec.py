@@ -1,13 +1,16 @@
 """What a suite says about an engine: a YAML mapping into a frozen description.
 
 Data only. A calculator is named by its class, a pair style by its LAMMPS input lines;
-nothing in a suite is executed as code (`factory` and `potential_files` see to it).
+`factory` and `user_style` refuse lines of code. What a suite names is run all the
+same: the program of ``command``, the programs that some calculators start, and the
+pickles that some pair styles load.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +83,8 @@ class EngineSpec:
         commands: LAMMPS commands after ``pair_coeff``: ``pair_modify``,
             ``kspace_style``...
         elements: symbol of each LAMMPS type; none takes those that end a
-            ``pair_coeff * * FILE Si C``. For a calculator: what it knows, for the
-            record.
+            ``pair_coeff * * FILE Si C``, or the only element of the materials. For a
+            calculator: what it knows, for the record.
         units: ``metal`` or ``real``, of the lines above.
         atom_style: ``atomic``, or ``charge`` and ``full`` for structures with initial
             charges.
@@ -132,9 +135,13 @@ class EngineSpec:
         _choice("engines: backend", self.backend, ("reference", "compiled", "auto"))
         if self.ranks < 1:
             raise ConfigError(explain("ranks", got=self.ranks, wanted="at least 1"))
-        if not self.timeout_s > 0.0:
+        if not 0.0 < self.timeout_s < math.inf:
             raise ConfigError(
                 explain("timeout_s", got=self.timeout_s, wanted="a positive number")
+            )
+        if not 0.0 <= self.cutoff < math.inf:
+            raise ConfigError(
+                explain("engines: cutoff", got=self.cutoff, wanted="Å, or 0 if unknown")
             )
         self._refuse_contradictions()
         if not self.name:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
+from ase.data import atomic_numbers
+
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.engines.pair_style import (
     PairStyle,
@@ -44,21 +46,24 @@ def style_of(spec: EngineSpec, known: Sequence[str] = ()) -> PairStyle:
 
     Args:
         spec: the engine; it names a ``pair_style``.
-        known: elements to take as types when the engine does not say.
+        known: elements to take as types when the engine does not say, if there is
+            one or if the types are all alike: their order would be a guess.
 
     Raises:
         ConfigError: a command is not allowed in a suite, or the types are not named.
     """
-    _check(spec.preamble, BEFORE_THE_BOX, "preamble")
+    check_preamble(spec.preamble)
     _check(spec.commands, AFTER_THE_BOX, "commands")
     lines = [
         f"pair_style {spec.pair_style}",
         *(f"pair_coeff {line}" for line in spec.pair_coeff),
         *spec.commands,
     ]
-    for line in (*lines, *spec.preamble):
+    for line in lines:
         _refuse_code(line)
-    elements = spec.elements or elements_of(spec.pair_coeff) or tuple(known)
+    elements = spec.elements or elements_of(spec.pair_coeff)
+    if not elements and (len(known) == 1 or _all_alike(spec.pair_coeff)):
+        elements = tuple(known)
     if not elements:
         raise ConfigError(
             explain(
@@ -82,6 +87,26 @@ def style_of(spec: EngineSpec, known: Sequence[str] = ()) -> PairStyle:
         return style
     extra = {**style.info.extra, "level_of_theory": spec.level_of_theory}
     return dataclasses.replace(style, info=dataclasses.replace(style.info, extra=extra))
+
+
+def check_preamble(lines: Sequence[str]) -> None:
+    """Refuse lines that a suite may not give before the box.
+
+    Raises:
+        ConfigError: a command that is not in the list, or a line that runs code.
+    """
+    _check(lines, BEFORE_THE_BOX, "preamble")
+    for line in lines:
+        _refuse_code(line)
+
+
+def _all_alike(pair_coeff: Sequence[str]) -> bool:
+    """Return whether all types have the same coefficients: any order is right."""
+    return all(
+        line.split()[:2] == ["*", "*"]
+        and not any(word in atomic_numbers or word == "NULL" for word in line.split())
+        for line in pair_coeff
+    )
 
 
 def _check(lines: Sequence[str], allowed: frozenset[str], key: str) -> None:

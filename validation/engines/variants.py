@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from ase import Atoms
 
 from lamplighter.errors import EngineError
 from lamplighter.validation.engines.base import Engine, Result, check_finite
 from lamplighter.validation.engines.cache import CachedEngine
-from lamplighter.validation.engines.command import command_words, with_ranks
-from lamplighter.validation.engines.lammps import LammpsEngine
+from lamplighter.validation.engines.command import command_words, probe, with_ranks
+from lamplighter.validation.engines.lammps_base import LammpsBase
 from lamplighter.validation.engines.lammps_file import LammpsFileEngine, run_input
 from lamplighter.validation.engines.lammps_input import (
     ANSWER,
@@ -32,7 +31,7 @@ from lamplighter.validation.engines.lammps_input import (
     interaction,
     job_of,
     opening,
-    read_dump,
+    read_answer,
     result_of,
     single_point,
 )
@@ -50,13 +49,15 @@ class Lammps:
 
     Attributes:
         style: the interaction.
-        words: what starts LAMMPS on one rank, or as the user starts it.
+        words: what starts LAMMPS as the engine starts it.
         own: whether the command line is that of this environment, not the user's.
+        ranks: MPI ranks of the engine.
     """
 
     style: PairStyle
     words: tuple[str, ...]
     own: bool
+    ranks: int = 1
 
     def variant(
         self, *preamble: str, ranks: int | None = None, skin: float | None = None
@@ -64,34 +65,47 @@ class Lammps:
         """Return an engine with more lines before the box, other ranks, or a wide skin.
 
         Raises:
-            VariantError: If the number of ranks of the command cannot be changed.
+            VariantError: If the number of ranks of the command cannot be changed, or
+                LAMMPS does not start as many.
         """
         style = dataclasses.replace(
             self.style,
             preamble=(*self.style.preamble, *preamble),
             skin=self.style.skin if skin is None else skin,
         )
-        return self._engine(style, ranks)
+        return self._engine(style, self.ranks if ranks is None else ranks)
 
     def with_style(self, style: PairStyle) -> LammpsFileEngine:
         """Return an engine of another interaction, started the same way."""
-        return self._engine(style, None)
+        return self._engine(style, self.ranks)
 
-    def _engine(self, style: PairStyle, ranks: int | None) -> LammpsFileEngine:
+    def _engine(self, style: PairStyle, ranks: int) -> LammpsFileEngine:
+        try:
+            words = self._started_with(ranks)
+            # What has no MPI starts as often as it is told to, on one rank each.
+            found = ranks if ranks == self.ranks else probe(words)[1]
+        except EngineError as error:
+            raise VariantError(reason=str(error)) from error
+        if found != ranks:
+            raise VariantError(
+                reason=f"{shlex.join(words)} starts LAMMPS on {found} ranks"
+            )
         if self.own:
-            try:
-                return LammpsFileEngine(style, ranks=ranks or 1)
-            except EngineError as error:
-                raise VariantError(reason=str(error)) from error
-        words: Sequence[str] | None = self.words
-        if ranks is not None:
-            words = with_ranks(self.words, ranks)
+            return LammpsFileEngine(style, ranks=ranks)
+        return LammpsFileEngine(style, command=words)
+
+    def _started_with(self, ranks: int) -> Sequence[str]:
+        if self.own:
+            return command_words(None, ranks)
+        if ranks == self.ranks:
+            return self.words
+        words = with_ranks(self.words, ranks)
         if words is None:
             raise VariantError(
                 reason="its command line has no number of ranks that could be changed, "
                 f"as in mpirun -n 4: {shlex.join(self.words)}"
             )
-        return LammpsFileEngine(style, command=words)
+        return words
 
 
 class VariantError(Exception):
@@ -104,11 +118,13 @@ class VariantError(Exception):
 def lammps_of(engine: Engine) -> Lammps | None:
     """Return how to run an engine's interaction another way, ``None`` if not LAMMPS."""
     inner = engine.inner if isinstance(engine, CachedEngine) else engine
-    if not isinstance(inner, LammpsEngine | LammpsFileEngine):
+    if not isinstance(inner, LammpsBase):
         return None
     own = inner.command is None
-    words = command_words(inner.command)
-    return Lammps(style=inner.style, words=tuple(words), own=own)
+    words = command_words(inner.command, inner.ranks)
+    return Lammps(
+        style=inner.style, words=tuple(words), own=own, ranks=inner.info.ranks
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +212,4 @@ def _way(way: str, job: Job, style: PairStyle) -> list[str]:
 
 def _read(folder: Path, way: str, n_atoms: int) -> Raw:
     words = (folder / f"{way}.txt").read_text(encoding="ascii").split()
-    energy, *pressure = map(float, words)
-    table = read_dump(folder / f"{way}.dump", n_atoms)
-    return Raw(energy=energy, pressure=pressure, table=np.asarray(table))
+    return read_answer(words, folder / f"{way}.dump", n_atoms)

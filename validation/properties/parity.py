@@ -9,9 +9,7 @@ translation, rotation and a new order of the atoms.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +17,9 @@ from typing import Any, get_args
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
 
 from lamplighter.errors import ConfigError, DataError, EngineError, explain
-from lamplighter.files import atomic_path
-from lamplighter.validation.engines.base import WANT_ALL, Engine, FloatArray
-from lamplighter.validation.engines.failures import write_input
-from lamplighter.validation.engines.variants import lammps_of
+from lamplighter.validation.engines.base import WANT_ALL, Engine, check_finite
 from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
@@ -33,6 +27,8 @@ from lamplighter.validation.properties.base import (
     at_most,
 )
 from lamplighter.validation.properties.crystal import material_name
+from lamplighter.validation.properties.parity_failures import Failures
+from lamplighter.validation.properties.parity_measures import OF_LIMITS
 from lamplighter.validation.properties.parity_points import Level, Point, points
 from lamplighter.validation.properties.parity_terms import (
     COMPILED,
@@ -157,7 +153,7 @@ def columns(t: Tolerances, settings: ParitySettings) -> list[Column]:
         ]
     if settings.invariances:
         found += [
-            Column(key=key, label=key, unit="of ΔE, ΔF, Δσ limits", limit=1.0)
+            Column(key=key, label=key, unit=OF_LIMITS, limit=1.0)
             for key in ("translation", "rotation", "permutation")
         ]
     return found
@@ -171,7 +167,8 @@ def run(
 ) -> PropertyResult:
     """Compare two engines on structures.
 
-    Values: the largest deviation of each column over all structures. Arrays:
+    Values: the largest deviation of each column over all structures, of what at least
+    one structure has (an engine without per-atom energies has no ``energies``). Arrays:
     ``columns`` (``key``, ``label``, ``unit``, ``limit``) and ``rows`` (``structure``,
     ``n_atoms``, ``values`` by key with ``None`` where a quantity does not exist,
     ``verdict`` ``"pass"`` or ``"fail"``), and ``points`` (the fields of
@@ -202,19 +199,22 @@ def run(
     table = columns(limits, settings)
     rows: list[dict[str, Any]] = []
     checks: list[Check] = []
+    failures = Failures(settings.failures, structures)
     for name, atoms in structures.items():
-        row, problem = _row(name, atoms, (engine_a, engine_b), settings, limits)
+        row, problem = _row(
+            name, atoms, (engine_a, engine_b), settings, limits, failures
+        )
         bad = problem is not None or any(_exceeds(row["values"], c) for c in table)
         row["verdict"] = "fail" if bad else "pass"
         rows.append(row)
         if problem is not None:
             checks.append(Check(name=f"evaluation of {name}", ok=False, text=problem))
-    worst = [_worst(column, rows) for column in table]
-    checks += [check for check, _ in worst]
+    worst = {column: _worst(column, rows) for column in table}
+    checks += [check for check in worst.values() if check is not None]
     tried = points(structures, (engine_a, engine_b), limits, settings.points)
     checks += [_check(point) for point in tried if point.verdict != "not applicable"]
     for name in {point.structure for point in tried if point.verdict == "fail"}:
-        _save(structures[name], f"{name} points", settings, {}, engine_b)
+        failures.save(structures[name], name, engine_b, suffix="-points")
     return PropertyResult.conclude(
         "parity",
         material_name(next(iter(structures.values()))),
@@ -226,8 +226,9 @@ def run(
         },
         checks=checks,
         values={
-            column.key: Quantity(value=value, unit=column.unit)
-            for column, (_, value) in zip(table, worst, strict=True)
+            column.key: Quantity(value=check.value, unit=column.unit)
+            for column, check in worst.items()
+            if check is not None and check.value is not None and check.ok
         },
         arrays={
             "columns": [dataclasses.asdict(c) for c in table],
@@ -261,16 +262,19 @@ def _exceeds(values: Mapping[str, float | None], column: Column) -> bool:
     return value is not None and not value <= column.limit
 
 
-def _worst(column: Column, rows: Sequence[Mapping[str, Any]]) -> tuple[Check, float]:
-    """Return the check of one column and its largest value."""
-    found = [
-        (row["values"][column.key], row["structure"])
+def _worst(column: Column, rows: Sequence[Mapping[str, Any]]) -> Check | None:
+    """Return the check of one column, ``None`` where no structure has the quantity."""
+    found = {
+        row["structure"]: row["values"][column.key]
         for row in rows
         if row["values"].get(column.key) is not None
-    ]
-    value, where = max(found, default=(0.0, "no structure"))
+    }
+    if not found:
+        return None
+    # argmax stops at a NaN, which max would pass over.
+    where = list(found)[int(np.argmax(list(found.values())))]
     text = f"{column.label} in {column.unit}, largest in '{where}'"
-    return at_most(f"parity of {column.key}", value, column.limit, text), float(value)
+    return at_most(f"parity of {column.key}", found[where], column.limit, text)
 
 
 def _row(
@@ -279,13 +283,14 @@ def _row(
     engines: tuple[Engine, Engine],
     settings: ParitySettings,
     limits: Tolerances,
+    failures: Failures,
 ) -> tuple[dict[str, Any], str | None]:
     """Return one row of the table, and what went wrong if an engine failed."""
     row: dict[str, Any] = {"structure": name, "n_atoms": len(atoms), "values": {}}
     rng = np.random.default_rng(settings.seed)
     try:
-        a = engines[0].compute(atoms, WANT_ALL)
-        b = engines[1].compute(atoms, WANT_ALL)
+        # Engines of others may not look at their numbers.
+        a, b = (check_finite(e.compute(atoms, WANT_ALL), atoms) for e in engines)
         values = differences(a, b)
         values["sum"] = (
             None
@@ -298,35 +303,11 @@ def _row(
             )
         if settings.invariances:
             values |= invariances(atoms, b, engines[1], limits, rng)
-    except EngineError as error:
-        _save(atoms, name, settings, {}, engines[1])
+    except (EngineError, DataError) as error:
+        failures.save(atoms, name, engines[1])
         return row, str(error)
     row["values"] = values
     if any(_exceeds(values, column) for column in columns(limits, settings)):
         forces = {"forces_reference": a.forces, "forces_deployed": b.forces}
-        _save(atoms, name, settings, forces, engines[1])
+        failures.save(atoms, name, engines[1], forces)
     return row, None
-
-
-def _save(
-    atoms: Atoms,
-    name: str,
-    settings: ParitySettings,
-    arrays: Mapping[str, FloatArray],
-    engine: Engine,
-) -> None:
-    """Write a failing structure, so that it can be attached to a bug report."""
-    if settings.failures is None:
-        return
-    settings.failures.mkdir(parents=True, exist_ok=True)
-    copy = atoms.copy()
-    for key, values in arrays.items():
-        copy.new_array(key, values)
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
-    with atomic_path(settings.failures / f"{slug}.extxyz") as temporary:
-        write(temporary, copy, format="extxyz")
-    lammps = lammps_of(engine)
-    if lammps is not None:
-        # A structure that LAMMPS cannot hold has no input to show.
-        with contextlib.suppress(DataError):
-            write_input(atoms, lammps.style, settings.failures / f"{slug}.lammps")

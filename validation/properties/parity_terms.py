@@ -84,17 +84,22 @@ def derivatives(
     rng: np.random.Generator,
 ) -> dict[str, float | None]:
     """Return how far forces and stress are from derivatives of the energy."""
-    slope = 0.0
-    strain: float | None = None if result.stress is None else 0.0
+    slopes: list[float] = []
+    strains: list[float] = []
     for _ in range(directions):
         direction = _weights(rng, (len(atoms), 3))
         shape = _symmetric(_weights(rng, (6,)))
         push = functools.partial(_slope_error, atoms, result, engine, direction)
-        slope = max(slope, _smallest(push, limits.displacement, limits.slope))
-        if strain is not None:
+        slopes.append(_smallest(push, limits.displacement, limits.slope))
+        if result.stress is not None:
             pull = functools.partial(_strain_error, atoms, result, engine, shape)
-            strain = max(strain, _smallest(pull, limits.strain, limits.strain_slope))
-    return {"slope": slope, "strain": strain}
+            strains.append(_smallest(pull, limits.strain, limits.strain_slope))
+    return {"slope": largest(slopes), "strain": largest(strains) if strains else None}
+
+
+def largest(values: Sequence[float]) -> float:
+    """Return the largest of some numbers, NaN if any is: ``max`` would pass it over."""
+    return float(np.max(values))
 
 
 def _smallest(error: Callable[[float], float], step: float, limit: float) -> float:
@@ -105,7 +110,7 @@ def _smallest(error: Callable[[float], float], step: float, limit: float) -> flo
     is as wrong as before.
     """
     first = error(step)
-    return first if first <= limit else min(first, error(step * _SHORTER))
+    return first if first <= limit else float(np.minimum(first, error(step * _SHORTER)))
 
 
 def _slope_error(
