@@ -30,7 +30,7 @@ from lamplighter.model.potential import Potential
 VERSION: Final = 1
 """Of the order of the numbers in a table; others are compiled again."""
 
-MOST_BYTES: Final = 32 * 2**20
+MOST_BYTES: Final = 2**20
 """Tables of functions of the distance beyond this size are not stored."""
 
 _KEY: Final = "lamplighter_tables"
