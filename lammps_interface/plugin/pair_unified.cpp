@@ -99,6 +99,7 @@ void PairUnified::settings(int narg, char **arg)
     flag = word == "1";
   }
   close();
+  forget_elements();
   path = arg[first];
   keywords.clear();
   for (int i = first + 2; i < narg; i++)
@@ -140,6 +141,16 @@ void PairUnified::open_model(int64_t flag)
   words = std::istringstream(request.outputs);
   for (std::string name; words >> name;) offer(name);
   if (comm->me == 0) utils::logmesg(lmp, note + "\n");
+}
+
+// LAMMPS keeps the object when the same pair_style comes again: the elements of the old
+// model mean nothing to the new one, and LAMMPS asks for another pair_coeff.
+void PairUnified::forget_elements()
+{
+  type_to_element.clear();
+  if (!allocated) return;
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = 1; j <= atom->ntypes; j++) setflag[i][j] = 0;
 }
 
 void PairUnified::close()

@@ -98,6 +98,7 @@ class PairUnified : public Pair {
 
   void allocate();
   void close();
+  void forget_elements();
   void open_model(int64_t flag);
   void compare_with_restart();
   void refuse(const std::string &problem);

@@ -221,3 +221,11 @@ def test_an_empty_group_of_atoms_is_no_trouble(lmp):
     assert outcome.status == 0, outcome.text[-2000:]
     assert outcome.numbers("energy")[0][0] == 0.0
     assert np.isfinite(outcome.numbers("energy")).all()
+
+
+def test_another_model_wants_its_elements_again(lmp):
+    """LAMMPS keeps the pair style's object, which must not keep the old elements."""
+    script = RATTLED.format(model="TOY") + "run 0\npair_style mliap unified TOY 0\n"
+    outcome = lmp(script + "run 0\n")
+    assert outcome.status != 0
+    assert "All pair coeffs are not set" in outcome.text
