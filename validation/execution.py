@@ -91,9 +91,14 @@ class Bench:
         self._open: dict[str, Engine] = {}
 
     def engine(self, job: Job, name: str) -> Engine:
-        """Return an engine of a job's suite; for parity it remembers nothing."""
+        """Return an engine of a job's suite.
+
+        Parity asks the deployed engine itself, now, and not what it once said; the
+        reference may remember what the model gives.
+        """
         found = self._given.get((job.card.head, name)) or self._own(job, name)
-        if job.task.name == PARITY and isinstance(found, CachedEngine):
+        deployed = job.task.name == PARITY and name == job.task.engines[-1]
+        if deployed and isinstance(found, CachedEngine):
             return found.inner
         return found
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 from ase import Atoms
 
 from lamplighter.errors import ConfigError, explain
+from lamplighter.validation.parity_points_once import points_once
+from lamplighter.validation.properties.parity import ParitySettings
 from lamplighter.validation.registry import find
 from lamplighter.validation.relax import RelaxSettings
 from lamplighter.validation.suite import (
@@ -119,6 +121,9 @@ def kind_of(material: MaterialSpec, atoms: Atoms) -> MaterialKind:
 def plan(config: SuiteConfig, structures: Mapping[str, Atoms]) -> list[Task]:
     """Return every task of a suite: parity of all materials first.
 
+    What parity tries of the engines themselves, it tries once for each set of elements;
+    see [`points_once`][lamplighter.validation.parity_points_once].
+
     Args:
         config: the suite.
         structures: material name -> structure as given.
@@ -129,13 +134,12 @@ def plan(config: SuiteConfig, structures: Mapping[str, Atoms]) -> list[Task]:
     """
     kinds = {m.name: kind_of(m, structures[m.name]) for m in config.materials}
     both = tuple(engine.name for engine in config.engines)
-    first: list[Task] = []
     rest: list[Task] = []
+    parity: dict[str, ParitySettings] = {}
     for material in config.materials:
         asked = _asked(config, material, kinds[material.name])
-        for name, settings in asked.items():
-            if name == PARITY:
-                first.append(_task(name, material.name, both, settings))
+        if PARITY in asked:
+            parity[material.name] = asked[PARITY] or ParitySettings()
         others = {name: value for name, value in asked.items() if name != PARITY}
         rest += _of_material(config, material.name, others)
     models = [
@@ -143,6 +147,10 @@ def plan(config: SuiteConfig, structures: Mapping[str, Atoms]) -> list[Task]:
         for engine in both
         for name, settings in config.properties.items()
         if find(name).applies_to == (MODEL,)
+    ]
+    first = [
+        _task(PARITY, material, both, settings)
+        for material, settings in points_once(config, structures, parity).items()
     ]
     tasks = [*first, *rest, *models]
     _check_all_apply(config, tasks)

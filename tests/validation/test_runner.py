@@ -166,7 +166,7 @@ def test_engines_that_disagree_fail_the_suite(pair: list[Emt], tmp_path: Path) -
     assert result.exit_code == 1
     lines = verdict_lines(suite_document(result))
     assert "LAMMPS does not give the model's numbers." in lines
-    assert list((tmp_path / "parity-failures").glob("*.extxyz"))
+    assert list((tmp_path / "parity-failures").rglob("*.extxyz"))
 
 
 def test_a_broken_engine_is_recorded_and_tried_again_when_asked(

@@ -63,6 +63,8 @@ class ParitySettings:
         invariances: Whether translation, rotation and permutation are tried.
         points: Which points beyond single points are tried: ``none``, ``quick`` (every
             kind once) or ``full`` (4 ranks and processor grids as well).
+        points_on: Material of the same suite on which they are tried instead, as its
+            elements are these or more; empty: here. A suite fills it in.
         failures: Folder that receives each failing structure as extended XYZ, with the
             forces of both engines, and as LAMMPS input where the deployed engine is
             LAMMPS; ``None`` saves nothing.
@@ -73,6 +75,7 @@ class ParitySettings:
     directions: int = 1
     invariances: bool = True
     points: Level = "quick"
+    points_on: str = ""
     failures: Path | None = None
     seed: int = 7
 
@@ -171,7 +174,8 @@ def run(
     one structure has (an engine without per-atom energies has no ``energies``). Arrays:
     ``columns`` (``key``, ``label``, ``unit``, ``limit``) and ``rows`` (``structure``,
     ``n_atoms``, ``values`` by key with ``None`` where a quantity does not exist,
-    ``verdict`` ``"pass"`` or ``"fail"``), and ``points`` (the fields of
+    ``kinks``: the derivatives that stand beside one, ``verdict`` ``"pass"`` or
+    ``"fail"``), and ``points`` (the fields of
     [`Point`][lamplighter.validation.properties.parity_points.Point]: number, key,
     label, structure, value, limit, unit, verdict, text). A failed column or point makes
     the result invalid; a point that does not apply says why.
@@ -211,7 +215,8 @@ def run(
             checks.append(Check(name=f"evaluation of {name}", ok=False, text=problem))
     worst = {column: _worst(column, rows) for column in table}
     checks += [check for check in worst.values() if check is not None]
-    tried = points(structures, (engine_a, engine_b), limits, settings.points)
+    level = "none" if settings.points_on else settings.points
+    tried = points(structures, (engine_a, engine_b), limits, level)
     checks += [_check(point) for point in tried if point.verdict != "not applicable"]
     for name in {point.structure for point in tried if point.verdict == "fail"}:
         failures.save(structures[name], name, engine_b, suffix="-points")
@@ -274,6 +279,9 @@ def _worst(column: Column, rows: Sequence[Mapping[str, Any]]) -> Check | None:
     # argmax stops at a NaN, which max would pass over.
     where = list(found)[int(np.argmax(list(found.values())))]
     text = f"{column.label} in {column.unit}, largest in '{where}'"
+    kinks = [row["structure"] for row in rows if column.key in row.get("kinks", ())]
+    if kinks:
+        text += f"; a shorter step, as the whole one crosses a kink, in {kinks}"
     return at_most(f"parity of {column.key}", found[where], column.limit, text)
 
 
@@ -298,9 +306,10 @@ def _row(
             else abs(b.energies.sum() - b.energy) / len(atoms)
         )
         if settings.directions:
-            values |= derivatives(
+            found, row["kinks"] = derivatives(
                 atoms, b, engines[1], settings.directions, limits, rng
             )
+            values |= found
         if settings.invariances:
             values |= invariances(atoms, b, engines[1], limits, rng)
     except (EngineError, DataError) as error:

@@ -12,6 +12,7 @@ from ase import Atoms
 
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines.base import WANT_ALL, Engine, FloatArray, Result
+from lamplighter.validation.engines.family import family_of
 from lamplighter.validation.structures import VOIGT, strained
 
 
@@ -82,19 +83,31 @@ def derivatives(
     directions: int,
     limits: Tolerances,
     rng: np.random.Generator,
-) -> dict[str, float | None]:
-    """Return how far forces and stress are from derivatives of the energy."""
-    slopes: list[float] = []
-    strains: list[float] = []
+) -> tuple[dict[str, float | None], list[str]]:
+    """Return how far forces and stress are from derivatives of the energy.
+
+    Returns:
+        The differences by column, and the columns that stand for a shorter step, beside
+        a kink or a jump that the whole step crosses.
+    """
+    smooth = family_of(engine) is not None
+    slopes: list[tuple[float, bool]] = []
+    strains: list[tuple[float, bool]] = []
     for _ in range(directions):
         direction = _weights(rng, (len(atoms), 3))
         shape = _symmetric(_weights(rng, (6,)))
         push = functools.partial(_slope_error, atoms, result, engine, direction)
-        slopes.append(_smallest(push, limits.displacement, limits.slope))
+        slopes.append(_smallest(push, limits.displacement, limits.slope, smooth))
         if result.stress is not None:
             pull = functools.partial(_strain_error, atoms, result, engine, shape)
-            strains.append(_smallest(pull, limits.strain, limits.strain_slope))
-    return {"slope": largest(slopes), "strain": largest(strains) if strains else None}
+            strains.append(_smallest(pull, limits.strain, limits.strain_slope, smooth))
+    found = {"slope": slopes, "strain": strains}
+    values = {
+        key: largest([error for error, _ in one]) if one else None
+        for key, one in found.items()
+    }
+    kinks = [key for key, one in found.items() if any(kink for _, kink in one)]
+    return values, kinks
 
 
 def largest(values: Sequence[float]) -> float:
@@ -102,15 +115,37 @@ def largest(values: Sequence[float]) -> float:
     return float(np.max(values))
 
 
-def _smallest(error: Callable[[float], float], step: float, limit: float) -> float:
-    """Return the error of a derivative, a shorter step tried where it is too large.
+def _smallest(
+    error: Callable[[float], float],
+    step: float,
+    limit: float,
+    smooth: bool,
+) -> tuple[float, bool]:
+    """Return the error of a derivative, and whether it is that beside a kink.
 
     Classical potentials have kinks where a neighbour enters their cutoff: a step across
     one measures it. A shorter one steps beside it, while a wrong sign, factor or order
-    is as wrong as before.
+    is as wrong as before. The potentials of this project claim to be smooth: what a
+    step across a cutoff finds there is a defect, and no shorter one may hide it. Only
+    an error that falls with the step as the five-point rule's own does, with its fourth
+    power, is one of the rule.
     """
     first = error(step)
-    return first if first <= limit else float(np.minimum(first, error(step * _SHORTER)))
+    if first <= limit:
+        return first, False
+    if not smooth:
+        second = error(step * _SHORTER)
+        # A NaN of either stays one.
+        return float(np.minimum(first, second)), second <= limit
+    last = first
+    for part in (2.0, 4.0):
+        now = error(step / part)
+        if not last / _FALLS[1] <= now <= last / _FALLS[0]:
+            return first, False
+        if now <= limit:
+            return now, False
+        last = now
+    return first, False
 
 
 def _slope_error(
@@ -135,6 +170,10 @@ def _strain_error(
 
 
 _SHORTER = 0.1
+
+# Half the step makes the error of the five-point rule 16 times smaller, or about that.
+# Beside a jump it would vanish, across one double.
+_FALLS = (8.0, 32.0)
 
 _STEPS = (-2.0, -1.0, 1.0, 2.0)
 
