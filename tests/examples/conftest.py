@@ -1,0 +1,58 @@
+"""Copies of the examples, run by the very commands of their READMEs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from doc_pages import code_blocks
+
+
+def shell(text: str, folder: Path) -> str:
+    """Run lines of a shell in a folder; return what they printed."""
+    programs = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-ec", text],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return done.stdout
+
+
+@pytest.fixture
+def example(root: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that copies an example, with what it refers to beside it."""
+
+    def copy(name: str) -> Path:
+        folder = tmp_path / "examples" / name
+        shutil.copytree(root / "examples" / name, folder)
+        if name != "mgo-nvt":
+            (folder.parent / "mgo-nvt").symlink_to(root / "examples" / "mgo-nvt")
+        (tmp_path / "models").symlink_to(root / "models")
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def run_readme(example: Callable[[str], Path]) -> Callable[[str], tuple[Path, str]]:
+    """Return a function that runs the shell blocks of a README in a copy."""
+
+    def run(name: str) -> tuple[Path, str]:
+        folder = example(name)
+        blocks = code_blocks((folder / "README.md").read_text())
+        commands = [text for language, text in blocks if language == "sh"]
+        assert commands, f"{name}/README.md has no commands"
+        return folder, "".join(shell(text, folder) for text in commands)
+
+    return run
