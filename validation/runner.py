@@ -74,6 +74,7 @@ class SuiteResult:
         references: the reference records that took part.
         seconds: task -> wall-clock seconds; 0 for a result found on disk.
         engines: what computed.
+        levels: material -> level of theory of the head that is used for it.
     """
 
     config: SuiteConfig
@@ -84,6 +85,7 @@ class SuiteResult:
     references: tuple[ReferenceValue, ...]
     seconds: dict[str, float] = field(default_factory=dict)
     engines: tuple[EngineInfo, ...] = ()
+    levels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -236,6 +238,7 @@ def conclude(
         references=references,
         seconds=dict(seconds),
         engines=tuple(infos),
+        levels=dict(levels),
     )
 
 

@@ -17,6 +17,7 @@ from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.properties.base import Check, PropertyResult
 from lamplighter.validation.report.curves import all_figures
 from lamplighter.validation.report.document import SCHEMA_VERSION, Document
+from lamplighter.validation.report.parity_points import parity_points
 from lamplighter.validation.report.rows import (
     property_tables,
     reference_rows,
@@ -68,7 +69,9 @@ def run_document(view: RunView, *, title: str = "") -> Document:
         title: heading of the page; by default the materials, the model and its head.
     """
     names = [engine.name for engine in view.engines]
-    tables = property_tables(view.results, view.comparisons, names, view.level)
+    tables = property_tables(
+        view.results, view.comparisons, names, view.level, view.levels
+    )
     plots, figures = _figures(view, tables)
     return {
         "format": "lamplighter-report",
@@ -76,7 +79,7 @@ def run_document(view: RunView, *, title: str = "") -> Document:
         "title": title or _title(view),
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "verdict": verdict(view, tables),
-        "model": _model_card(view.card),
+        "model": [*_model_card(view.card), *_other_heads(view, tables)],
         "engines": _engine_cards(view.engines),
         "parity": _parity(view.parity),
         "properties": tables,
@@ -151,10 +154,10 @@ def verdict(view: RunView, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any
             f"{apart} derived quantities differ between the engines by more than "
             "relaxations and fits explain."
         )
+    against = _levels(view, tables, "references")
     details.append(
-        f"Physics against {view.level or 'references'}: {counts['pass']} pass, "
-        f"{counts['near']} near, {counts['miss']} miss; "
-        f"{counts['info']} shown for information."
+        f"Physics against {against}: {counts['pass']} pass, {counts['near']} near, "
+        f"{counts['miss']} miss; {counts['info']} shown for information."
     )
     if counts["invalid"]:
         details.append(
@@ -166,26 +169,52 @@ def verdict(view: RunView, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any
         )
     return {
         "state": view.state,
-        "headline": _headline(view, counts),
+        "headline": _headline(view, counts, _levels(view, tables, "the references")),
         "details": details,
     }
 
 
-def _headline(view: RunView, counts: Mapping[str, int]) -> str:
+def _levels(view: RunView, tables: Sequence[Mapping[str, Any]], other: str) -> str:
+    """Return the levels of theory against which something was judged."""
+    found = [
+        table["level"]
+        for table in tables
+        if any(row["verdict"] in {"pass", "near", "miss"} for row in table["rows"])
+    ]
+    names = list(dict.fromkeys(name for name in (found or [view.level]) if name))
+    return " and ".join(names) or other
+
+
+def _numbers(engines: Sequence[EngineInfo]) -> tuple[str, str]:
+    """Return what the engines are called in "... gives the numbers of ..."."""
+    labels = [engine_label(engine) for engine in engines]
+    if labels == ["ASE", "LAMMPS"]:
+        return "LAMMPS", "the model's numbers"
+    return labels[-1], f"the numbers of {labels[0]}"
+
+
+def _headline(view: RunView, counts: Mapping[str, int], level: str) -> str:
     judged = counts["pass"] + counts["near"] + counts["miss"]
-    if any(parity.status == "invalid" for parity in view.parity):
-        return "LAMMPS does not give the model's numbers."
+    deployed, numbers = _numbers(view.engines)
+    apart = [parity for parity in view.parity if parity.status == "invalid"]
+    if apart and not any(parity.arrays.get("rows") for parity in apart):
+        return "Parity was not tested: a comparison gave no result."
+    if apart:
+        return f"{deployed} does not give {numbers}."
     if any(result.status == "invalid" for result in view.results):
         return "A calculation is invalid; its numbers are not shown."
     if view.missing:
         return "The run is not finished."
-    start = "LAMMPS gives the model's numbers." if view.parity else "Done."
-    level = view.level or "the references"
+    start = f"{deployed} gives {numbers}." if view.parity else "Done."
+    return f"{start} {_judgement(judged, counts['miss'], level)}"
+
+
+def _judgement(judged: int, missed: int, level: str) -> str:
     if judged == 0:
-        return f"{start} None was compared with DFT."
-    if counts["miss"]:
-        return f"{start} {counts['miss']} of {judged} miss {level}."
-    return f"{start} All {judged} that were compared are within tolerance of {level}."
+        return "None was compared with DFT."
+    if missed:
+        return f"{missed} of {judged} miss {level}."
+    return f"All {judged} that were compared are within tolerance of {level}."
 
 
 def _check(check: Check, item: PropertyResult) -> dict[str, Any]:
@@ -239,17 +268,43 @@ def _engine_cards(engines: Sequence[EngineInfo]) -> list[dict[str, Any]]:
             details["ranks"] = str(info.ranks)
         shown = {k: v for k, v in info.extra.items() if k != "level_of_theory"}
         details |= {key.replace("_", " "): str(value) for key, value in shown.items()}
-        label = _ENGINE_LABELS.get(info.name, info.name)
+        label = engine_label(info)
         cards.append({"name": info.name, "label": label, "details": details})
     return cards
 
 
+def engine_label(info: EngineInfo) -> str:
+    """Return what an engine is called: its name, ASE and LAMMPS in capitals."""
+    return _ENGINE_LABELS.get(info.name, info.name)
+
+
+def _other_heads(
+    view: RunView, tables: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return one entry for each other head: which materials have it, and its level."""
+    heads: dict[tuple[str, str], dict[str, None]] = {}
+    for table in tables:
+        if table["head"] and table["head"] != view.card.get("head"):
+            key = (table["head"], table["level"])
+            heads.setdefault(key, {})[table["material"]] = None
+    return [
+        {
+            "label": f"head of {', '.join(materials)}",
+            "value": f"{head}, {level}" if level else head,
+            "code": False,
+        }
+        for (head, level), materials in heads.items()
+    ]
+
+
 def _parity(results: Sequence[PropertyResult]) -> dict[str, Any]:
     """Return the parity matrix of all materials."""
+    # A comparison that gave no result has no columns; the others have the same.
+    given = [result.arrays.get("columns", ()) for result in results]
     columns = [
         # What has no unit of its own is a fraction of the limits of ΔE, ΔF and Δσ.
         {**column, "unit": "of limit" if "limit" in column["unit"] else column["unit"]}
-        for column in (results[0].arrays.get("columns", ()) if results else ())
+        for column in next((c for c in given if c), ())
     ]
     rows = [
         {**row, "structure": f"{result.material}: {row['structure']}"}
@@ -258,7 +313,7 @@ def _parity(results: Sequence[PropertyResult]) -> dict[str, Any]:
         for result in results
         for row in result.arrays.get("rows", ())
     ]
-    return {"columns": columns, "rows": rows}
+    return {"columns": columns, "rows": rows, "points": parity_points(results)}
 
 
 def _versions() -> dict[str, str]:

@@ -169,7 +169,8 @@ def drawn(document: Document) -> list[dict[str, str]]:
     for one in _listed(document):
         draw, title, caption = PLOTS[one["kind"]]
         label = f"{title}, {one['material']}" if one["material"] else title
-        svg = to_svg(draw(one["data"]), f"plot-{one['key']}", f"{label}. {caption}")
+        view = draw(_literal(one["data"]))
+        svg = to_svg(view, f"plot-{one['key']}", f"{label}. {caption}")
         svg = _lighter(svg)
         weight += len(svg.encode())
         note = one["data"].get("note", "")
@@ -208,6 +209,15 @@ def _listed(document: Document) -> list[dict[str, Any]]:
         if one["kind"] in PLOTS:
             found.append({**one, "key": key})
     return found
+
+
+def _literal(value: Any) -> Any:
+    """Return the data with dollars that matplotlib does not take for formulas."""
+    if isinstance(value, str):
+        return value.replace("$", r"\$")
+    if isinstance(value, Mapping):
+        return {_literal(key): _literal(item) for key, item in value.items()}
+    return [_literal(item) for item in value] if isinstance(value, list) else value
 
 
 def _lighter(svg: str) -> str:

@@ -26,7 +26,7 @@ def write_junit(document: Document, path: str | Path, *, strict: bool = False) -
         DataError: the document does not follow the schema.
     """
     document = check_document(document)
-    suites = ET.Element("testsuites", name=document["title"])
+    suites = ET.Element("testsuites", name=_printable(document["title"]))
     _suite(suites, "parity", [_parity(row) for row in document["parity"]["rows"]])
     _suite(suites, "calculations", _calculations(document))
     for table in document["properties"]:
@@ -55,15 +55,17 @@ def _suite(parent: ET.Element, name: str, cases: list[ET.Element]) -> None:
         for kind in ("failure", "error", "skipped")
     }
     numbers = {key: str(value) for key, value in counts.items()}
-    suite = ET.SubElement(parent, "testsuite", name=name, tests=str(len(cases)))
+    suite = ET.SubElement(
+        parent, "testsuite", name=_printable(name), tests=str(len(cases))
+    )
     suite.attrib.update(numbers)
     for case in cases:
-        case.set("classname", name)
+        case.set("classname", _printable(name))
         suite.append(case)
 
 
 def _case(name: str, outcome: str = "", message: str = "") -> ET.Element:
-    case = ET.Element("testcase", name=name)
+    case = ET.Element("testcase", name=_printable(name))
     if outcome:
         ET.SubElement(case, outcome, message=_printable(message))
     return case

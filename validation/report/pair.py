@@ -60,6 +60,7 @@ def pair_document(
         results=tuple(r for view in views for r in view.results if _key(r) in common),
         comparisons=tuple(c for view in views for c in view.comparisons),
         thresholds=first.thresholds,
+        levels=first.levels,
     )
     heading = title or f"{names[_A]} and {names[_B]}"
     document = run_document(both, title=heading)
@@ -168,7 +169,9 @@ def _extend(parts: list[list[str]], texts: Sequence[str]) -> None:
 
 
 def _tables(both: RunView, views: Sequence[RunView]) -> list[dict[str, Any]]:
-    tables = property_tables(both.results, both.comparisons, (_A, _B), both.level)
+    tables = property_tables(
+        both.results, both.comparisons, (_A, _B), both.level, both.levels
+    )
     for table in tables:
         for row in table["rows"]:
             a, b = row["engines"].get(_A), row["engines"].get(_B)

@@ -69,6 +69,7 @@ def property_tables(
     comparisons: Sequence[Comparison],
     engine_names: Sequence[str],
     level_of_theory: str,
+    levels: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return one table for each property of each material, in the order computed.
 
@@ -77,6 +78,7 @@ def property_tables(
         comparisons: of the same results, in any order.
         engine_names: in the order of the columns.
         level_of_theory: of the head, to prefer references at the same level.
+        levels: material -> that of its own head; what is not named has the suite's.
     """
     groups: dict[tuple[str, str], list[PropertyResult]] = {}
     for result in results:
@@ -85,8 +87,9 @@ def property_tables(
     for (material, name), group in groups.items():
         mine = [c for c in comparisons if c.material == material]
         by_engine = {result.engine.name: result for result in group}
+        level = (levels or {}).get(material, level_of_theory)
         rows = [
-            _row(quantity, by_engine, engine_names, mine, level_of_theory)
+            _row(quantity, by_engine, engine_names, mine, level)
             for quantity in _quantities(group, mine)
         ]
         tables.append(
@@ -94,6 +97,8 @@ def property_tables(
                 "property": name,
                 "title": TITLES.get(name, name),
                 "material": material,
+                "head": group[0].engine.head or "",
+                "level": level,
                 "method": method_text(group[0]),
                 "summary": summary(rows),
                 "rows": rows,

@@ -19,11 +19,13 @@ def verdict_lines(document: Document) -> list[str]:
     """
     lines: list[str] = []
     if document["parity"]["rows"]:
-        lines += ["", "Parity: LAMMPS against ASE, largest differences"]
+        labels = [engine["label"] for engine in document["engines"]]
+        pair = f"{labels[-1]} against {labels[0]}"
+        lines += ["", f"Parity: {pair}, largest differences"]
         lines += aligned(*_parity(document))
     columns, rows = _physics(document)
     if rows:
-        lines += ["", "Physics: LAMMPS against the references"]
+        lines += ["", f"Physics: {columns[2]} against the references"]
         lines += aligned(columns, rows)
     failed = [check for check in document["checks"] if not check["ok"]]
     if failed:
@@ -71,11 +73,13 @@ def _parity(document: Document) -> tuple[list[str], list[list[str]]]:
 
 
 def _physics(document: Document) -> tuple[list[str], list[list[str]]]:
-    names = [engine["name"] for engine in document["engines"]]
-    label = document["engines"][-1]["label"]
-    both = len(names) > 1
-    columns = ["quantity", "reference", label, "Δ"]
-    columns += [*(["vs ASE"] if both else []), "allowed", "verdict"]
+    labels = {engine["name"]: engine["label"] for engine in document["engines"]}
+    found = _computed(document)
+    # With --engine only some have numbers: the last of them is what is deployed.
+    shown = [name for name in labels if name in found] or list(labels)
+    both = len(shown) > 1
+    columns = ["quantity", "reference", labels[shown[-1]], "Δ"]
+    columns += [*([f"vs {labels[shown[0]]}"] if both else []), "allowed", "verdict"]
     rows = []
     materials = {table["material"] for table in document["properties"]}
     for table in document["properties"]:
@@ -86,12 +90,23 @@ def _physics(document: Document) -> tuple[list[str], list[list[str]]]:
             cells = [
                 f"{of}{row['label']} {row['unit']}",
                 format_number(row["reference"], row["unit"]),
-                format_number(row["engines"].get(names[-1]), row["unit"]),
+                format_number(row["engines"].get(shown[-1]), row["unit"]),
                 _percent(row),
             ]
             cells += [format_small(row["delta_engine"])] if both else []
             rows.append([*cells, _allowed(row), row["verdict"]])
     return columns, rows
+
+
+def _computed(document: Document) -> set[str]:
+    """Return the engines that have a number in some table."""
+    return {
+        name
+        for table in document["properties"]
+        for row in table["rows"]
+        for name, value in row["engines"].items()
+        if value is not None
+    }
 
 
 def _failure(check: dict[str, Any]) -> str:

@@ -56,6 +56,8 @@ class RunView:
         missing: tasks without a result.
         about: versions and host of the run; empty if this process ran it.
         files: result -> path of its file relative to the report.
+        levels: material -> level of theory of the head that is used for it; what is
+            not named has the card's.
     """
 
     card: Mapping[str, Any]
@@ -70,11 +72,16 @@ class RunView:
     missing: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def level(self) -> str:
-        """Return the level of theory of the model."""
+        """Return the level of theory of the suite's head."""
         return str(self.card.get("level_of_theory", ""))
+
+    def level_of(self, material: str) -> str:
+        """Return the level of theory of the head that a material has."""
+        return self.levels.get(material, self.level)
 
     @property
     def state(self) -> str:
@@ -118,6 +125,7 @@ def view_of(result: SuiteResult, folder: Path | None = None) -> RunView:
         thresholds=with_defaults(config.thresholds),
         seconds=result.seconds,
         files={} if folder is None else _files(folder, result.seconds),
+        levels=result.levels,
     )
 
 
@@ -137,6 +145,7 @@ def read_run(folder: str | Path) -> RunView:
     base = Path(manifest.get("suite_folder", "."))
     limits = with_defaults(thresholds_of_suite(suite.get("thresholds", ()), base))
     references = _references(suite, results)
+    levels = manifest.get("levels", {})
     return RunView(
         card=card,
         engines=tuple(EngineInfo.from_dict(item) for item in manifest["engines"]),
@@ -151,7 +160,9 @@ def read_run(folder: str | Path) -> RunView:
                 result,
                 references,
                 limits,
-                level_of_theory=card.get("level_of_theory", ""),
+                level_of_theory=levels.get(
+                    result.material, card.get("level_of_theory", "")
+                ),
                 cross=suite.get("compare") == "cross",
             )
         ),
@@ -160,6 +171,7 @@ def read_run(folder: str | Path) -> RunView:
         missing=tuple(label for label in manifest["tasks"] if label not in found),
         about=manifest.get("about", {}),
         files=files,
+        levels=levels,
     )
 
 
