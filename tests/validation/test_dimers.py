@@ -157,6 +157,7 @@ def test_an_engine_that_fails_everywhere_is_an_error():
         ({"n_points": 5}, "curve of a dimer"),
         ({"closest": 0.8}, "curve of a dimer"),
         ({"elements": ("Xx",)}, "unknown elements of dimers"),
+        ({"farthest": 0.0}, "farthest distance of a dimer"),
     ],
 )
 def test_settings_are_refused(settings, message):
@@ -166,3 +167,7 @@ def test_settings_are_refused(settings, message):
         dimers.run(Atoms(), Pair(morse))
     with pytest.raises(ConfigError, match=r"curve of Cu-Cu is too short"):
         dimers.run(Atoms("Cu"), Pair(morse), DimersSettings(farthest=1.0))
+    # Long enough for its beginning, and still without any distance for a bond.
+    near = DimersSettings(closest=0.3, farthest=1.5)
+    with pytest.raises(ConfigError, match=r"curve of Cu-Cu is too short"):
+        dimers.run(Atoms("Cu"), Pair(morse), near)

@@ -117,7 +117,21 @@ def test_forces_without_reaction_and_short_cells_are_seen():
     assert found.failed()[0].name == "no net force"
     short = locality.run(COPPER, SHORT, LocalitySettings(radius=2.7))
     assert short.status == "warn"
-    assert short.failed()[0].name == "range within the cell"
+    assert [check.name for check in short.failed()] == [
+        "range within the cell",
+        "locality within the cell",
+    ]
+    # A weak tail beyond the sphere is no noticeable force, and still no bound.
+    weak = LocalitySettings(radius=2.7, noticeable=1e3)
+    (failed,) = locality.run(COPPER, SHORT, weak).failed()
+    assert failed.name == "locality within the cell"
+
+
+def test_a_limit_of_zero_is_a_limit():
+    settings = ExtensivitySettings(max_energy=0.0, max_force=0.0)
+    found = extensivity.run(COPPER, SHORT, settings)
+    assert found.method["max_energy"] == found.method["max_force"] == 0.0
+    assert found.status == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +139,7 @@ def test_forces_without_reaction_and_short_cells_are_seen():
     [
         ({"displacement": 0.0}, "displacement of locality"),
         ({"radius": -1.0}, "radius of locality"),
+        ({"noise": 0.0}, "noise of locality"),
     ],
 )
 def test_locality_refuses(settings, message):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ase.build import bulk
 from pair_engine import SmoothPairs
 
 from lamplighter.errors import ConfigError, EngineError
+from lamplighter.validation.dynamics.integrate import integrate
 from lamplighter.validation.engines import LammpsEngine, pair_style
 from lamplighter.validation.properties import elastic, md_elastic
 from lamplighter.validation.properties.md_elastic import MdElasticSettings
@@ -103,6 +106,40 @@ def test_a_crystal_that_melts_has_no_constants():
     assert found.values == {}
 
 
+class TooHot(SmoothPairs):
+    """An engine with dynamics of its own, whose thermostat means another unit."""
+
+    def propagate(self, atoms, plan):
+        other = dataclasses.replace(
+            plan, temperature_K=2 * plan.temperature_K, initial_K=2 * plan.initial_K
+        )
+        return integrate(atoms, SmoothPairs(), other)
+
+
+def test_a_run_at_another_temperature_has_no_constants():
+    settings = MdElasticSettings(
+        temperature_K=50.0, min_length=3.0, timestep_fs=4.0, equilibration_ps=1.0,
+        duration_ps=4.0, n_runs=1, method="fluctuation", max_error=9.0,
+    )  # fmt: skip
+    copper = bulk("Cu", a=3.6)
+    right = md_elastic.run(copper, SmoothPairs(), settings)
+    (check,) = [c for c in right.checks if c.name == "temperature of the run"]
+    assert check.ok
+    found = md_elastic.run(copper, TooHot(), settings)
+    assert found.status == "invalid"
+    assert found.values == {}
+    assert [c.name for c in found.failed() if c.hard] == ["temperature of the run"]
+
+
+def test_blocks_without_samples_are_refused():
+    settings = MdElasticSettings(
+        min_length=3.0, timestep_fs=4.0, equilibration_ps=0.0, duration_ps=0.02,
+        n_runs=1, method="fluctuation",
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="too few samples for the blocks"):
+        md_elastic.run(bulk("Cu", a=3.6), SmoothPairs(), settings)
+
+
 class Fails(SmoothPairs):
     def propagate(self, atoms, plan):
         raise EngineError(str((atoms, plan)))
@@ -122,6 +159,10 @@ def test_dynamics_that_fail_are_a_failed_check():
         ({"strain": 0.0}, "strain of md_elastic must be positive"),
         ({"temperature_K": -5.0}, "temperature_K of md_elastic must be positive"),
         ({"n_blocks": 1}, "runs of md_elastic"),
+        ({"born_snapshots": 1}, "1 snapshots"),
+        ({"equilibration_ps": -1.0}, "runs of md_elastic"),
+        ({"seed": 0}, "seed of md_elastic must be positive"),
+        ({"every": 0}, "every of md_elastic must be positive"),
     ],
 )
 def test_settings_are_refused(settings, message):

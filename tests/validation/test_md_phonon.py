@@ -109,6 +109,18 @@ def test_any_engine_and_a_stretched_cell():
     assert lengths[0] / lengths[1] == pytest.approx(1.01)
 
 
+def test_too_few_samples_are_a_failed_check_and_no_crash():
+    # Without symmetry two samples leave nearly all modes without data.
+    brief = {"duration_ps": 0.004, "every": 1, "equilibration_ps": 0.0}
+    with pytest.raises(ConfigError, match="too few samples for the blocks"):
+        md_phonon.run(bulk("Cu", a=3.6), SmoothPairs(), short(**brief))
+    settings = short(n_blocks=2, **brief)
+    phonons = md_phonon._empty(bulk("Cu", a=3.6), settings)
+    sampled = md_phonon.sample(to_ase(phonons.supercell), SmoothPairs(), settings)
+    checks = md_phonon._sample_checks(sampled, to_ase(phonons.supercell), 1)
+    assert "samples" in {check.name for check in checks if not check.ok and check.hard}
+
+
 class Fails(SmoothPairs):
     def propagate(self, atoms, plan):
         raise EngineError(str((atoms, plan)))
@@ -118,6 +130,7 @@ def test_what_went_wrong_is_invalid():
     copper = bulk("Cu", a=3.6)
     few = md_phonon.run(copper, SmoothPairs(), short(duration_ps=0.004, every=1,
                         n_blocks=2, equilibration_ps=0.0))  # fmt: skip
+    assert (few.status == "invalid") == bool(few.values == {})
     few_samples = {check.name: check for check in few.checks}["samples"]
     assert few_samples.limit == 24.0
     hot = md_phonon.run(copper, SmoothPairs(), short(temperature_K=8000.0))
@@ -134,6 +147,8 @@ def test_what_went_wrong_is_invalid():
         ({"temperature_K": 0.0}, "temperature_K of md_phonon"),
         ({"supercell": (2, 2)}, "supercell of md_phonon"),
         ({"n_runs": 0}, "runs of md_phonon"),
+        ({"linear_strain": -1.0}, "cell or equilibration of md_phonon"),
+        ({"min_length": 0.0}, "min_length of md_phonon must be positive"),
         ({"n_runs": 1, "n_blocks": 1}, "runs of md_phonon"),
     ],
 )

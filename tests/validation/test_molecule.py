@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
@@ -36,6 +36,12 @@ def test_a_molecule_that_turns_into_another_is_invalid() -> None:
     result = run(Atoms("Ar2", [[0, 0, 0], [0, 0, 2.6]]), engine)
     assert result.status == "invalid"
     assert "bonds that broke" in result.failed()[0].text
+
+
+def test_a_periodic_structure_is_refused() -> None:
+    crystal = bulk("Cu", cubic=True)
+    with pytest.raises(ConfigError, match="takes no periodic structure"):
+        run(crystal, AseEngine(EMT()))
 
 
 def test_settings_without_meaning_are_refused() -> None:

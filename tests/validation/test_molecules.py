@@ -97,6 +97,15 @@ def test_barriers_are_differences_with_charge_and_spin():
     assert expected | {("H", 0.0, 2)} <= states
     (ions,) = [check for check in found.checks if check.name == "ions"]
     assert "r4_forward" in ions.text
+    assert not ions.ok
+    assert "same energy with and without its charge" in ions.text
+
+
+def test_an_engine_that_reads_the_charge_is_believed():
+    engine = Recorder(energy=lambda atoms: len(atoms) + 3.0 * atoms.info["charge"])
+    found = dbh24.run(Atoms(), engine)
+    (ions,) = [check for check in found.checks if check.name == "ions"]
+    assert ions.ok
 
 
 def test_reactions_with_ions_can_be_left_out():
@@ -160,6 +169,15 @@ def test_a_folder_of_ones_own_says_what_is_missing(tmp_path):
     one = X23Settings(systems=("urea",), folder=str(tmp_path))
     found = x23.run(Atoms(), Recorder(), one)
     assert "lattice_energy_urea" in found.values
+    # The same molecule, cut in two by the faces of its box.
+    alone.positions -= alone.positions.mean(axis=0)
+    alone.pbc = True
+    alone.wrap()
+    write(tmp_path / "21_urea" / "POSCAR_molecule", alone, format="vasp")
+    again = x23.run(Atoms(), Recorder(), one)
+    assert again.values["lattice_energy_urea"].value == pytest.approx(
+        found.values["lattice_energy_urea"].value, rel=1e-6
+    )
     write(tmp_path / "21_urea" / "POSCAR_molecule", Atoms("OH", cell=[9] * 3),
           format="vasp")  # fmt: skip
     with pytest.raises(DataError, match="urea do not belong together"):
@@ -167,6 +185,13 @@ def test_a_folder_of_ones_own_says_what_is_missing(tmp_path):
     (tmp_path / "21_urea" / "POSCAR_molecule").write_text("nothing")
     with pytest.raises(DataError, match="not a POSCAR file"):
         x23.run(Atoms(), Recorder(), one)
+
+
+def test_a_crystal_of_one_and_a_half_molecules_is_refused():
+    item = {"name": "benzene", "molecules": 1, "dmc": -1.0, "error": 0.1}
+    gas = Atoms("C6H6", positions=np.eye(12)[:, :3])
+    with pytest.raises(DataError, match="do not belong together"):
+        x23._entry(item, Atoms("C9H9", cell=[9] * 3, pbc=True), gas, 10.0)
 
 
 def test_what_the_engine_cannot_compute_is_named():

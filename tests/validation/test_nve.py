@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from pair_engine import SmoothPairs
+from scipy.signal import lfilter
 
 from lamplighter.errors import ConfigError, EngineError
 from lamplighter.validation.dynamics.base import Trajectory
@@ -97,6 +98,28 @@ def test_the_drift_of_a_known_line():
     assert found.times[0] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("memory", [0, 5])
+def test_the_error_of_the_drift_is_the_spread_of_its_values(memory):
+    # Noise that lasts `memory` samples, in 200 runs: the error bar of one run has to be
+    # the standard deviation of the slopes.
+    draw = np.random.default_rng(2)
+    times = np.linspace(0.5, 5.0, 451)
+    keep = np.exp(-1 / memory) if memory else 0.0
+    slopes, errors = [], []
+    for _ in range(200):
+        kicks = draw.normal(size=len(times)) * np.sqrt(1 - keep**2)
+        noise = lfilter([1.0], [1.0, -keep], kicks)
+        found = nve.measure(
+            Trajectory(
+                times=times, potential=1e-3 * noise, kinetic=0 * times, positions=None,
+                virial=None, native=False,
+            ), 1.0, 1, 0.0,
+        )  # fmt: skip
+        slopes.append(found.drift)
+        errors.append(found.error)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(slopes), rel=0.2)
+
+
 def test_the_cell_is_repeated_along_its_shortest_edges():
     hexagonal = bulk("Mg", "hcp", a=3.2, c=5.2)
     assert len(nve.repeated(hexagonal, 30)) >= 30
@@ -111,6 +134,9 @@ def test_the_cell_is_repeated_along_its_shortest_edges():
         ({"timesteps_fs": (1.0,)}, "time steps of a drift"),
         ({"timesteps_fs": (1.0, -1.0)}, "time steps of a drift"),
         ({"warm_up_ps": 9.0}, "duration or temperature of a drift"),
+        ({"n_samples": 5}, "samples, atoms or seed of a drift"),
+        ({"duration_ps": 0.02, "warm_up_ps": 0.0}, "samples, atoms or seed"),
+        ({"seed": 0}, "samples, atoms or seed"),
         ({"temperature_K": 0.0}, "duration or temperature of a drift"),
     ],
 )

@@ -50,8 +50,12 @@ class Plan:
         """Refuse runs that go nowhere.
 
         Raises:
-            ConfigError: a step or number that is not positive, a negative temperature.
+            ConfigError: a step, number or seed that is not positive, a negative
+                temperature.
         """
+        if not 0 < self.seed < 9 * 10**8:
+            wanted = "a whole number from 1 to 899999999, as LAMMPS takes it"
+            raise ConfigError(explain("seed of dynamics", got=self.seed, wanted=wanted))
         if not self.timestep_fs > 0 or self.n_steps < 1 or self.every < 1:
             raise ConfigError(
                 explain(

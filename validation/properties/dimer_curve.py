@@ -54,6 +54,9 @@ class DimersSettings:
         Raises:
             ConfigError: too few points, no range, or an unknown element.
         """
+        if self.farthest is not None and not self.farthest > 0:
+            problem = "farthest distance of a dimer"
+            raise ConfigError(explain(problem, got=self.farthest, wanted="> 0 Å"))
         if self.n_points < 20 or not 0 < self.closest < self.bonded:
             raise ConfigError(
                 explain(
@@ -143,7 +146,7 @@ def curve(
         EngineError: the engine cannot compute two atoms that are far apart.
     """
     first = settings.closest * _contact(pair)
-    if not farthest > 1.5 * first:
+    if not farthest > max(1.5 * first, 1.1 * settings.bonded * _contact(pair)):
         raise ConfigError(
             explain(
                 f"the curve of {'-'.join(pair)} is too short",

@@ -83,8 +83,12 @@ def run(
     """
     settings = settings or ExtensivitySettings()
     double = engine.info.dtype == "float64"
-    energy_limit = settings.max_energy or (1e-8 if double else 1e-5)
-    force_limit = settings.max_force or (1e-7 if double else 1e-3)
+    energy_limit, force_limit = (1e-8, 1e-7) if double else (1e-5, 1e-3)
+    # Nothing but rounding may be left: zero is a limit, and not a missing one.
+    if settings.max_energy is not None:
+        energy_limit = settings.max_energy
+    if settings.max_force is not None:
+        force_limit = settings.max_force
     gap = settings.gap or max(20.0, 4 * engine.info.cutoff)
     found = {"additivity": _far_apart(structure, engine, gap, settings)}
     if structure.pbc.all():

@@ -47,12 +47,11 @@ class LocalitySettings:
         Raises:
             ConfigError: a length or limit that is not positive.
         """
-        for name in ("displacement", "radius", "noticeable"):
-            if not getattr(self, name) > 0:
+        for name in ("displacement", "radius", "noticeable", "noise"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
                 raise ConfigError(
-                    explain(
-                        f"{name} of locality", got=getattr(self, name), wanted="> 0"
-                    )
+                    explain(f"{name} of locality", got=value, wanted="> 0")
                 )
 
 
@@ -78,7 +77,9 @@ def run(
     """
     settings = settings or LocalitySettings()
     double = engine.info.dtype == "float64"
-    noise = settings.noise or (1e-8 if double else 1e-4)
+    noise = 1e-8 if double else 1e-4
+    if settings.noise is not None:
+        noise = settings.noise
     cell = _wide_cell(structure, settings)
     still = engine.compute(cell, _WANT).forces
     elements = list(dict.fromkeys(cell.get_chemical_symbols()))
@@ -167,6 +168,13 @@ def _checks(
             settings.noticeable,
             "largest change at the edge of the sphere, eV/Å; the reach is a lower "
             "bound beyond it: raise radius",
+            hard=False,
+        ),
+        at_most(
+            "locality within the cell",
+            edge,
+            noise,
+            "the same against the noise: beyond it locality_radius is a lower bound",
             hard=False,
         ),
     ]

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 
+from lamplighter.errors import ConfigError, explain
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.dynamics import Trajectory, propagate
 from lamplighter.validation.dynamics.base import (
@@ -20,6 +21,7 @@ from lamplighter.validation.dynamics.base import (
     standard_error,
 )
 from lamplighter.validation.dynamics.crystals import (
+    at_temperature,
     displacements,
     still_a_crystal,
     supercell_of,
@@ -100,7 +102,7 @@ def paired(unit: Atoms, engine: Engine, settings: MdElasticSettings) -> Constant
         error=standard_error(tensors) * GPA_PER_EV_A3,
         stress=stresses.mean(axis=0) * GPA_PER_EV_A3,
         stress_error=standard_error(stresses) * GPA_PER_EV_A3,
-        checks=(_worst(checks),),
+        checks=worst_of(checks),
         gain=float(np.mean([alone / max(both, 1e-300) for alone, both in spreads])),
     )
 
@@ -114,6 +116,7 @@ def fluctuation(unit: Atoms, engine: Engine, settings: MdElasticSettings) -> Con
         settings: see [`MdElasticSettings`][].
 
     Raises:
+        ConfigError: fewer than two samples in a block.
         EngineError: a run fails.
     """
     crystal = supercell_of(unit, settings.min_length)
@@ -126,6 +129,15 @@ def fluctuation(unit: Atoms, engine: Engine, settings: MdElasticSettings) -> Con
             [to_voigt(s) for s in np.asarray(trajectory.virial)[first:]]
         )
         length = len(stresses) // settings.n_blocks
+        if length < 2:
+            raise ConfigError(
+                explain(
+                    "too few samples for the blocks of fluctuations",
+                    got=f"{len(stresses)} in {settings.n_blocks} blocks",
+                    wanted="at least 2 in each",
+                    fix="run longer, or sample more often",
+                )
+            )
         series += [stresses[n * length : (n + 1) * length] for n in
                    range(settings.n_blocks)]  # fmt: skip
         positions = np.asarray(trajectory.positions)[first:]
@@ -151,7 +163,7 @@ def fluctuation(unit: Atoms, engine: Engine, settings: MdElasticSettings) -> Con
         error=np.hypot(spread, clamped_error) * GPA_PER_EV_A3,
         stress=means.mean(axis=0) * GPA_PER_EV_A3,
         stress_error=standard_error(means) * GPA_PER_EV_A3,
-        checks=(_worst(checks),),
+        checks=worst_of(checks),
         gain=1.0,
     )
 
@@ -177,6 +189,8 @@ def _run(
     first = int(np.searchsorted(trajectory.times, settings.equilibration_ps - 1e-9))
     moves = displacements(np.asarray(trajectory.positions)[first:], crystal)
     checks.append(still_a_crystal(moves, crystal))
+    wanted = settings.temperature_K
+    checks.append(at_temperature(trajectory, first, len(crystal), wanted))
     return trajectory, first
 
 
@@ -217,5 +231,11 @@ def _spread(stresses: FloatArray) -> float:
     return float(np.sqrt(stresses.var(axis=0).mean()))
 
 
-def _worst(checks: list[Check]) -> Check:
-    return max(checks, key=lambda check: check.value or 0.0)
+def worst_of(checks: list[Check]) -> tuple[Check, ...]:
+    """Return the check with the largest value of each name, failed ones first."""
+    worst: dict[str, Check] = {}
+    for check in checks:
+        before = worst.setdefault(check.name, check)
+        if (not check.ok, check.value or 0.0) > (not before.ok, before.value or 0.0):
+            worst[check.name] = check
+    return tuple(worst.values())

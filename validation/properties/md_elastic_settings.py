@@ -9,6 +9,17 @@ from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.dynamics import Plan
 
 METHODS: Final = ("paired", "fluctuation")
+_POSITIVE: Final = (
+    "temperature_K",
+    "strain",
+    "born_strain",
+    "min_length",
+    "timestep_fs",
+    "friction_per_ps",
+    "duration_ps",
+    "every",
+    "seed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +78,19 @@ class MdElasticSettings:
             raise ConfigError(
                 explain("method of md_elastic", got=self.method, wanted=METHODS)
             )
-        for name in ("temperature_K", "strain", "friction_per_ps", "duration_ps"):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 problem = f"{name} of md_elastic must be positive"
                 raise ConfigError(explain(problem, got=getattr(self, name)))
-        if self.n_runs < 1 or self.n_blocks < 2 or self.born_snapshots < 1:
+        few = min(self.equilibration_ps, self.cell_steps) < 0 or self.n_runs < 1
+        if few or self.n_blocks < 2 or self.born_snapshots < 2:
             raise ConfigError(
                 explain(
                     "runs of md_elastic",
-                    got=f"{self.n_runs} runs of {self.n_blocks} blocks",
-                    wanted="1 run or more of at least 2 blocks",
+                    got=f"{self.n_runs} runs of {self.n_blocks} blocks, "
+                    f"{self.born_snapshots} snapshots, {self.equilibration_ps} ps "
+                    f"before, {self.cell_steps} cell steps",
+                    wanted="1 run or more of at least 2 blocks and 2 snapshots",
                 )
             )
 
@@ -87,7 +101,7 @@ class MdElasticSettings:
             timestep_fs=self.timestep_fs,
             n_steps=round(1000 * length / self.timestep_fs),
             every=self.every,
-            initial_K=self.temperature_K,
+            initial_K=2 * self.temperature_K,  # half of it goes into the positions
             temperature_K=self.temperature_K,
             friction_per_ps=self.friction_per_ps,
             seed=self.seed + run,

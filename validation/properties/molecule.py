@@ -68,9 +68,19 @@ def run(
         settings: see [`MoleculeSettings`][].
 
     Raises:
+        ConfigError: the structure is periodic: bonds across its faces would be missed.
         EngineError: the engine fails.
     """
     settings = settings or MoleculeSettings()
+    if structure.pbc.any():
+        raise ConfigError(
+            explain(
+                "the property 'molecule' takes no periodic structure",
+                got=f"pbc {structure.pbc.tolist()}",
+                wanted="a molecule alone",
+                fix="set pbc to False, or take a property of crystals",
+            )
+        )
     whole = _relax(structure, engine, settings)
     bonds, parts = _bonds(structure, settings.bond)
     after, _ = _bonds(whole.atoms, settings.bond)

@@ -134,6 +134,7 @@ def evaluate_set(
     done = [entry for entry in group.entries if entry.name in found]
     errors = np.array([found[entry.name] - entry.reference for entry in done])
     checks = _checks(group, done, errors, failures, allow_missing=allow_missing)
+    checks += _ions(done, engine)
     values = {
         f"{group.value}_{entry.name}": Quantity(
             value=found[entry.name], unit=group.unit
@@ -211,7 +212,6 @@ def _checks(
     allow_missing: bool,
 ) -> list[Check]:
     missing = "; ".join(f"{name}: {text}" for name, text in failures.items())
-    ions = [entry.name for entry in done if entry.charged]
     checks = [
         Check(
             name="systems computed",
@@ -230,9 +230,6 @@ def _checks(
             hard=False,
         ),
     ]
-    if ions:
-        text = "charged systems mean something only for models with a charge as input"
-        checks.append(Check(name="ions", ok=True, text=f"{text}: {', '.join(ions)}"))
     if len(errors):
         worst = int(np.argmax(np.abs(errors)))
         checks.append(
@@ -245,3 +242,30 @@ def _checks(
             )
         )
     return checks
+
+
+def _ions(done: Sequence[Entry], engine: Engine) -> list[Check]:
+    """Return whether the engine tells an ion from the neutral molecule, by asking."""
+    ions = [entry for entry in done if entry.charged]
+    if not ions:
+        return []
+    one = next(a for _, a in ions[0].terms if a.info["charge"])
+    neutral = with_state(one, 0.0, int(one.info["spin"]))
+    want = ("energy", "forces")
+    try:
+        change = engine.compute(one, want).energy - engine.compute(neutral, want).energy
+    except EngineError:
+        change = float("inf")  # it reads the charge, and this one it cannot do
+    names = ", ".join(entry.name for entry in ions)
+    knows = abs(change) > 1e-6
+    return [
+        Check(
+            name="ions",
+            ok=knows,
+            text=f"the engine reads the charge: {names}"
+            if knows
+            else f"the engine gives {one.get_chemical_formula()} the same energy with "
+            f"and without its charge: these are not energies of ions: {names}",
+            hard=False,
+        )
+    ]

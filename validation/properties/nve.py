@@ -16,7 +16,7 @@ from ase import Atoms
 
 from lamplighter.errors import ConfigError, EngineError, explain
 from lamplighter.validation.dynamics import Plan, Trajectory, propagate
-from lamplighter.validation.dynamics.base import FloatArray, standard_error
+from lamplighter.validation.dynamics.base import FloatArray, block_means
 from lamplighter.validation.engines.base import Engine
 from lamplighter.validation.properties.base import (
     Check,
@@ -26,7 +26,8 @@ from lamplighter.validation.properties.base import (
 )
 from lamplighter.validation.properties.crystal import material_name
 
-_N_BLOCKS: Final = 5
+_N_BLOCKS: Final = 10
+"""Parts of a run whose means are the points of the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class NveSettings:
         """Refuse runs that show no drift.
 
         Raises:
-            ConfigError: fewer than two time steps, or no time.
+            ConfigError: fewer than two time steps, no time, or too few samples.
         """
         steps = set(self.timesteps_fs)
         if len(steps) < 2 or min(steps) <= 0:
@@ -80,6 +81,18 @@ class NveSettings:
                     wanted="a warm-up shorter than the run, a positive temperature",
                 )
             )
+        share = 1 - self.warm_up_ps / self.duration_ps
+        steps_of_run = 1000 * self.duration_ps / max(steps)
+        kept = share * min(self.n_samples, steps_of_run)
+        if kept < 4 * _N_BLOCKS or min(self.min_atoms, self.seed) < 1:
+            raise ConfigError(
+                explain(
+                    "samples, atoms or seed of a drift",
+                    got=f"{kept:.0f} samples after the warm-up, min_atoms "
+                    f"{self.min_atoms}, seed {self.seed}",
+                    wanted=f"at least {4 * _N_BLOCKS} samples; atoms and seed positive",
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +104,8 @@ class Drift:
         times: [n], ps, after the warm-up.
         energies: [n], total energy per atom against the first one, meV.
         drift: slope, meV/atom/ps.
-        error: of the slope, from the slopes of parts of the run.
+        error: of the slope: standard error of a line through means of parts of the run,
+            which have to be longer than correlations last.
         fluctuation: root mean square around the line, meV/atom.
         temperature: mean, K.
         hottest: highest, K.
@@ -178,14 +192,11 @@ def measure(
     total = 1000 * (trajectory.potential + trajectory.kinetic)[used] / n_atoms
     energies = total - total[0]
     slope, offset = np.polyfit(times, energies, 1)
-    parts = [
-        np.polyfit(t, e, 1)[0]
-        for t, e in zip(
-            np.array_split(times, _N_BLOCKS),
-            np.array_split(energies, _N_BLOCKS),
-            strict=True,
-        )
-    ]
+    middles, means = (block_means(x, _N_BLOCKS) for x in (times, energies))
+    line = np.polyfit(middles, means, 1)
+    apart = means - np.polyval(line, middles)
+    width = ((middles - middles.mean()) ** 2).sum()
+    error = np.sqrt(apart @ apart / (_N_BLOCKS - 2) / width)
     temperature = trajectory.temperature(n_atoms)
     rest = energies - slope * times - offset
     return Drift(
@@ -193,7 +204,7 @@ def measure(
         times=times,
         energies=energies,
         drift=float(slope),
-        error=float(standard_error(parts)),
+        error=float(error),
         fluctuation=float(np.sqrt((rest**2).mean())),
         temperature=float(temperature[used].mean()),
         hottest=float(temperature.max()),

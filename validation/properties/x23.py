@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import yaml
 from ase import Atoms
 from ase.io import read
@@ -158,7 +159,23 @@ def read_folder(
                 fix="put them there, or leave folder out: X23 is built in",
             )
         )
-    return {name: (_poscar(a), _poscar(b)) for name, (a, b) in paths.items()}
+    return {
+        name: (_poscar(solid), _whole(_poscar(gas)))
+        for name, (solid, gas) in paths.items()
+    }
+
+
+def _whole(molecule: Atoms) -> Atoms:
+    """Return a molecule whose atoms lie together, whatever faces of its box cut it."""
+    scaled = molecule.get_scaled_positions(wrap=True)
+    for axis in range(3):
+        places = np.sort(scaled[:, axis])
+        gaps = np.diff(np.append(places, places[0] + 1.0))
+        start = places[(int(np.argmax(gaps)) + 1) % len(places)]
+        scaled[:, axis] = (scaled[:, axis] - start + 1e-9) % 1.0
+    result: Atoms = molecule.copy()
+    result.set_scaled_positions(scaled)
+    return result
 
 
 def _poscar(path: Path) -> Atoms:
@@ -179,8 +196,8 @@ def _entry(
     number = int(item["molecules"])
     counts = Counter(molecule.get_chemical_symbols())
     whole = Counter(solid.get_chemical_symbols())
-    n_found = len(solid) / len(molecule)
-    if whole != Counter({k: round(v * n_found) for k, v in counts.items()}):
+    n_found = len(solid) // len(molecule)
+    if whole != Counter({k: v * n_found for k, v in counts.items()}):
         raise DataError(
             explain(
                 f"crystal and molecule of {item['name']} do not belong together",
