@@ -155,6 +155,21 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def examples(session: nox.Session) -> None:
+    """Every example by the commands of its README, and both notebooks."""
+    _install_package(session)
+    _install(session, "--group", "test")
+    # of its dependencies the force constants need none that is not there
+    _install(session, "--no-deps", "phonolammps==0.10.1")
+    session.chdir(session.create_tmp())
+    session.run(
+        *("pytest", "-c", str(ROOT / "pyproject.toml")),
+        str(ROOT / "tests" / "examples"),
+        *("-m", "slow or not slow", *session.posargs),
+    )
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The whole road, as `make demo` walks it."""
     _install_package(session)
