@@ -11,7 +11,14 @@ from lamplighter.validation.properties.bands import (
     run_spectrum,
     with_charges,
 )
-from lamplighter.validation.refs.force_sets import FORCE_SETS, VOLUME_SETS, force_set
+from lamplighter.validation.refs import load_references
+from lamplighter.validation.refs.force_sets import (
+    FOLDER,
+    FORCE_SETS,
+    VOLUME_SETS,
+    force_set,
+)
+from lamplighter.validation.refs.from_phonopy import _values as from_phonopy_values
 
 K = [0.375, 0.375, 0.75]
 # Frequencies in THz, ascending, without the three acoustic modes at Γ.
@@ -110,3 +117,38 @@ def test_every_set_has_force_constants_without_drift(material):
     constants = np.asarray(phonons.force_constants)
     assert np.abs(constants.sum(axis=1)).max() < 1e-8 * np.abs(constants).max()
     assert is_commensurate(phonons, (0.0, 0.0, 0.0))
+
+
+RECORDED = [
+    (material, record)
+    for material in FORCE_SETS
+    for record in load_references(material)
+    if record.source.text.startswith("phonopy 4.10.0, ")
+    and record.obtained == "computed"
+    and "gruneisen" not in record.source.text
+    and record.quantity.startswith(("frequency", "entropy", "free", "heat_capacity_3"))
+    and not record.quantity.startswith("frequency_difference")
+]
+
+
+def test_there_are_records_of_every_force_set():
+    counts = {m: sum(name == m for name, _ in RECORDED) for m in FORCE_SETS}
+    assert min(counts.values()) >= 8, counts
+
+
+@pytest.mark.parametrize("material", FORCE_SETS)
+def test_records_are_what_the_force_sets_give(material):
+    phonons = force_set(material).phonons()
+    found = from_phonopy_values(phonons, FOLDER / material)
+    corners = default_path(phonons).corners()
+    for name, record in RECORDED:
+        if name != material:
+            continue
+        if record.quantity in found:
+            value = found[record.quantity][0]
+        else:  # a corner that does not fit the supercell
+            label, branch = record.quantity.split("_")[1:]
+            at = phonons.run_qpoints([corners[label]]).frequencies[0]
+            value = np.sort(at)[int(branch) - 1]
+        limit = 0.02 if record.unit == "THz" else 0.003 * abs(record.value) + 1e-3
+        assert value == pytest.approx(record.value, abs=limit), record.quantity
