@@ -17,6 +17,7 @@ from lamplighter.validation.model_checks import (
     CHECKS,
     ModelReport,
     check_model,
+    smoothness,
     subject_of_calculator,
 )
 
@@ -313,6 +314,27 @@ def test_a_mutant_is_caught_by_the_right_check(name: str) -> None:
     assert failed.issuperset(case.must)
     plausible = {record.partition(".")[0] for record in case.must} | case.may
     assert report.failed_checks <= plausible
+
+
+def test_the_tolerance_of_a_jump_grows_as_the_energy() -> None:
+    class Strong(Smooth):
+        factor = 1.0
+
+        def calculate(self, *args: Any, **kwargs: Any) -> None:
+            super().calculate(*args, **kwargs)
+            for name in ("energy", "forces"):
+                self.results[name] = self.factor * self.results[name]
+
+    found = []
+    for factor in (1e2, 1e4):
+        calculator = Strong()
+        calculator.factor = factor
+        subject = subject_of_calculator(calculator, ELEMENTS, cutoff=CUTOFF)
+        *_, path = smoothness._paths(subject)
+        found.append(smoothness.jumps(subject, path, CUTOFF))
+    for quantity in ("energy", "force"):
+        weak, strong = (one[quantity].tolerance for one in found)
+        assert strong / weak == pytest.approx(100, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,9 @@ def jumps(subject: Subject, path: Path, cutoff: float) -> dict[str, Deviation]:
     slopes = np.diff(forces, axis=0) / (window[1] - window[0])
     t, scale = subject.tolerances, max(one.scale for one in found)
     jump = np.abs(inside - outside)
-    floor = 5.0 * t.energy * scale * found[0].n_atoms + 100.0 * subject.epsilon * abs(
-        float(before[0, 0])
-    )
+    # Rounding of E0 does not grow with the forces, what is summed does.
+    rounding = 100.0 * subject.epsilon * abs(float(before[0, 0])) / scale
+    floor = 5.0 * t.energy * found[0].n_atoms + rounding
     measured = {
         "energy": (jump[0, 0], np.ptp(before[:, 0]), floor),
         "force": (jump[0, 1:].max(), np.ptp(forces, axis=0).max(), 10 * t.forces),
