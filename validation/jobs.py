@@ -109,6 +109,9 @@ class Jobs:
         start = self._start(task, relaxed)
         card = self._cards.get(task.material) or self._cards[""]
         infos = tuple(self._infos[card.head, name] for name in task.engines)
+        settings = task.settings
+        if len(infos) > 1:  # parity with another reference is another comparison
+            settings = (task.settings, infos[:-1])
         return Job(
             task=task,
             start=start,
@@ -118,9 +121,7 @@ class Jobs:
             elements=self.elements,
             infos=infos,
             folder=self._folder,
-            path=self._store.path(
-                task.name, task.material, infos[-1], task.settings, start
-            ),
+            path=self._store.path(task.name, task.material, infos[-1], settings, start),
             time_limit=self.time_limit,
         )
 

@@ -92,13 +92,20 @@ def digest_of(what: object) -> str:
 
 
 def origin(atoms: Atoms) -> dict[str, Any]:
-    """Return what identifies a structure, to 1e-10 Å, in JSON types."""
-    return {
+    """Return what identifies a structure, to 1e-10 Å, in JSON types.
+
+    Charges and magnetic moments are part of it where there are any.
+    """
+    found = {
         "numbers": atoms.numbers.tolist(),
         "cell": _rounded(atoms.cell.array),
         "positions": _rounded(atoms.positions),
         "pbc": atoms.pbc.tolist(),
     }
+    for name in ("initial_charges", "initial_magmoms"):
+        if name in atoms.arrays and np.any(atoms.arrays[name]):
+            found[name] = _rounded(atoms.arrays[name])
+    return found
 
 
 def _rounded(values: Any) -> Any:

@@ -20,6 +20,7 @@ from lamplighter.validation.properties import parity
 from lamplighter.validation.properties.parity import ParitySettings
 from lamplighter.validation.properties.parity_terms import FLOAT64, _smallest
 from lamplighter.validation.report.parity_points import parity_points
+from lamplighter.validation.store import origin
 from lamplighter.validation.suite import (
     EngineSpec,
     MaterialSpec,
@@ -188,3 +189,44 @@ def test_parity_asks_the_deployed_engine_itself(tmp_path):
 
     assert engines("parity") == [True, False]
     assert engines("bulk") == [True, True]
+
+
+def test_parity_with_another_reference_is_another_result(tmp_path):
+    """A run that goes on must not show what an earlier suite was compared with."""
+    from lamplighter.validation.jobs import Jobs, RunOptions
+    from lamplighter.validation.tasks import plan
+
+    config = SuiteConfig(
+        model=ModelSpec(file=Path("m.safetensors"), head="pbe"),
+        engines=(EngineSpec(kind="ase", name="a"), EngineSpec(kind="ase", name="b")),
+        materials=(MaterialSpec(name="Cu"),),
+        properties={"parity": ParitySettings()},
+    )
+    info = EngineInfo(kind="ase", name="a", model="LJ")
+    (task,) = plan(config, STRUCTURES)
+
+    class Card:
+        head = "pbe"
+
+    def path(structure=STRUCTURES["Cu"], **changed):
+        infos = {
+            ("pbe", "a"): dataclasses.replace(info, **changed),
+            ("pbe", "b"): dataclasses.replace(info, name="b"),
+        }
+        jobs = Jobs(
+            config, {"": Card}, {"Cu": structure}, infos, ["Cu"], tmp_path, RunOptions()
+        )
+        return jobs.make(task, None).path
+
+    assert path() == path()
+    assert path(extra={"backend": "compiled"}) != path()
+    assert path(model_sha256="ab") != path()
+
+
+@pytest.mark.parametrize("name", ["initial_charges", "initial_magmoms"])
+def test_charges_and_moments_are_part_of_a_structure(name):
+    plain, zero, some = (bulk("Cu") for _ in range(3))
+    zero.set_array(name, np.zeros(1))
+    some.set_array(name, np.ones(1))
+    assert origin(plain) == origin(zero)
+    assert origin(plain) != origin(some)

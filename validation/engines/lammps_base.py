@@ -83,8 +83,13 @@ class LammpsBase:
 
     @property
     def content(self) -> str:
-        """Return the hash of the files that LAMMPS reads, where the record has none."""
-        return self._given.content
+        """Return what numbers depend on and the record leaves out.
+
+        That is the hash of the ML-IAP file, and where the program of a command line
+        lies: records of several machines belong together.
+        """
+        where = command_words(self._command) if self._command is not None else ()
+        return " ".join([self._given.content, *where]).strip()
 
     @property
     def command(self) -> str | Sequence[str] | None:
@@ -108,9 +113,10 @@ class LammpsBase:
         found = dataclasses.replace(self._given.info, kind=self.kind, ranks=self._ranks)
         if self._command is None:
             return found
-        words = command_words(self._command)
-        version, ranks = probe(words)
-        extra = {**found.extra, "command": shlex.join(words)}
+        version, ranks = probe(command_words(self._command))
+        given = self._command
+        text = given if isinstance(given, str) else shlex.join(given)
+        extra = {**found.extra, "command": text}
         return dataclasses.replace(
             found, lammps_version=version, ranks=ranks, extra=extra
         )
