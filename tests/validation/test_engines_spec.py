@@ -349,7 +349,7 @@ def test_what_a_calculator_refuses_is_said(tmp_path):
 
 
 def test_the_content_of_every_file_is_in_the_record(tmp_path, monkeypatch):
-    """Also of files in lists, and of those that a plain text names."""
+    """Also of files in lists; of those that a plain text names, in the cache."""
     from classical import tersoff
 
     tersoff(tmp_path)
@@ -358,15 +358,23 @@ def test_the_content_of_every_file_is_in_the_record(tmp_path, monkeypatch):
     for text in ("", "# another comment\n"):
         file = tmp_path / "own.tersoff"
         file.write_text(text + file.read_text())
-        records.append(ase_engine(TERSOFF, {"potential_file": "own.tersoff"}).info)
-    assert records[0].model_sha256 != records[1].model_sha256
-    assert len(records[0].model_sha256) == 64
+        engine = ase_engine(TERSOFF, {"potential_file": {"file": "own.tersoff"}})
+        plain = ase_engine(TERSOFF, {"potential_file": "own.tersoff"})
+        path = CachedEngine(plain, tmp_path).path(bulk("Si"), ("energy",))
+        records.append((engine.info.model_sha256, path))
+        # It may be one that the calculator writes: no record may change with it.
+        assert plain.info.model_sha256 == ""
+    assert records[0][0] != records[1][0]
+    assert records[0][1] != records[1][1]
     files: list[Path] = []
+    named: list[Path] = []
     value = {"models": [{"file": "own.tersoff"}, 3, {"deep": {"file": "own.tersoff"}}]}
-    given = factory._with_paths(value, tmp_path, files)
+    given = factory._with_paths(value, tmp_path, files, named)
     path = str(tmp_path / "own.tersoff")
     assert given == {"models": [path, 3, {"deep": path}]}
     assert files == [Path(path)] * 2
+    factory._with_paths({"log": "own.tersoff", "k": "x" * 9999}, tmp_path, files, named)
+    assert named == [Path("own.tersoff")]
 
 
 def test_any_error_of_a_calculator_is_an_error_of_the_engine():

@@ -29,12 +29,18 @@ class AseEngine:
     Args:
         calculator: An ASE calculator in ASE's units.
         info: What goes into the records; by default the name of the calculator's class.
+        content: Hash of files that the numbers may depend on beside those of ``info``.
     """
 
     def __init__(
-        self, calculator: BaseCalculator, info: EngineInfo | None = None
+        self,
+        calculator: BaseCalculator,
+        info: EngineInfo | None = None,
+        *,
+        content: str = "",
     ) -> None:
         self.family: Family | None = None
+        self.content = content
         self._calculator = calculator
         self._labels: str | None = None
         self._info = info or EngineInfo(

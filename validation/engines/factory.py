@@ -64,7 +64,8 @@ def ase_engine(
     """
     make = calculator_factory(calculator)
     files: list[Path] = []
-    given = _with_paths(arguments or {}, folder or Path(), files)
+    named: list[Path] = []
+    given = _with_paths(arguments or {}, folder or Path(), files, named)
     try:
         made = make(**given)
     except LamplighterError:
@@ -102,7 +103,7 @@ def ase_engine(
         cutoff=cutoff,
         extra=extra,
     )
-    return AseEngine(made, info)
+    return AseEngine(made, info, content=_digest(named))
 
 
 def calculator_factory(text: str) -> Callable[..., Any]:
@@ -198,14 +199,17 @@ def _makes_calculators(found: Any, owner: Any) -> bool:
     return False
 
 
-def _with_paths(value: Any, folder: Path, files: list[Path], key: str = "") -> Any:
+def _with_paths(
+    value: Any, folder: Path, files: list[Path], named: list[Path], key: str = ""
+) -> Any:
     """Return arguments with paths in place of ``{file: ...}``, at any depth.
 
     Args:
         value: arguments, or a part of them.
         folder: where relative paths count from.
-        files: receives all files: also those that a plain text names, which the
-            calculator may open, from the working folder.
+        files: receives these files.
+        named: receives files that a plain text names: the calculator may read them, or
+            write them, so that they are part of no record.
         key: of the part, for messages.
     """
     if isinstance(value, Mapping) and set(value) == {"file"}:
@@ -215,11 +219,13 @@ def _with_paths(value: Any, folder: Path, files: list[Path], key: str = "") -> A
         files.append(path)
         return str(path)
     if isinstance(value, Mapping):
-        return {k: _with_paths(v, folder, files, str(k)) for k, v in value.items()}
+        return {
+            k: _with_paths(v, folder, files, named, str(k)) for k, v in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_with_paths(item, folder, files, key) for item in value]
+        return [_with_paths(item, folder, files, named, key) for item in value]
     if isinstance(value, str) and _is_file(value):
-        files.append(Path(value))
+        named.append(Path(value))
     return value
 
 
