@@ -111,6 +111,9 @@ def test_other_heads_and_their_levels_are_told(view: RunView) -> None:
     assert {"label": "head of Cu", "value": "wb97m-v, wB97M-V", "code": False} in (
         document["model"]
     )
+    labels = [item["label"] for item in document["model"]]
+    assert labels.index("head of Cu") == labels.index("level of theory") + 1
+    assert document["title"].endswith(", pbe, wb97m-v")
     assert document["verdict"]["headline"].endswith("miss wB97M-V.")
     assert "Physics against wB97M-V: " in " ".join(document["verdict"]["details"])
     page = render(finite(document))
@@ -161,6 +164,22 @@ def test_with_one_engine_of_two_the_column_is_that_of_the_numbers(
     (row,) = [line for line in lines if line.startswith("  lattice constant a Å ")]
     assert row.split()[5] not in {"–", ""}
     assert "vs " not in "".join(line for line in lines if "quantity" in line)
+
+
+def test_a_long_table_of_parity_is_folded_unless_something_is_wrong(
+    view: RunView,
+) -> None:
+    document = finite(run_document(view))
+    page = render(document)
+    assert "structures agree: show every difference" not in page
+    document["parity"]["rows"] *= 3
+    page = render(document)
+    assert "<details>\n<summary>All 18 structures agree: show every" in page
+    document["parity"]["rows"][0] = {
+        **document["parity"]["rows"][0],
+        "verdict": "fail",
+    }
+    assert "<details open>\n<summary>1 of 18 structures differ<" in render(document)
 
 
 def test_a_lost_comparison_hides_no_other(view: RunView) -> None:

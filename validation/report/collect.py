@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,6 +22,7 @@ from lamplighter.validation.report.rows import (
     reference_rows,
     threshold_rows,
 )
+from lamplighter.validation.report.verdict import engine_label, verdict
 from lamplighter.validation.report.view import RunView, view_of
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ _ADVICE: Final = {
     "imaginary modes": "train on rattled structures of this crystal",
     "calculation": "see the message; the suite tries again when it is run again",
 }
-
-_ENGINE_LABELS: Final = {"ase": "ASE", "lammps": "LAMMPS"}
 
 
 def suite_document(
@@ -79,7 +77,7 @@ def run_document(view: RunView, *, title: str = "") -> Document:
         "title": title or _title(view),
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "verdict": verdict(view, tables),
-        "model": [*_model_card(view.card), *_other_heads(view, tables)],
+        "model": _with_heads(_model_card(view.card), _other_heads(view, tables)),
         "engines": _engine_cards(view.engines),
         "parity": _parity(view.parity),
         "properties": tables,
@@ -113,7 +111,9 @@ def _title(view: RunView) -> str:
     shown += f" and {more} more" if more > 0 else ""
     file, head = view.card.get("file"), view.card.get("head")
     model = Path(str(file)).name if file else "the engines' own potential"
-    return f"{shown or 'Validation'} with {model}" + (f", {head}" if head else "")
+    others = {result.engine.head for result in view.results if result.engine.head}
+    heads = ", ".join(dict.fromkeys((*([head] if head else []), *sorted(others))))
+    return f"{shown or 'Validation'} with {model}" + (f", {heads}" if heads else "")
 
 
 def _figures(
@@ -135,86 +135,6 @@ def _figures(
         else:
             others.append(one)
     return plots, others
-
-
-def verdict(view: RunView, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the banner of the report: state, headline, one line for each family."""
-    rows = [row for table in tables for row in table["rows"]]
-    counts = Counter(row["verdict"] for row in rows)
-    apart = sum(row["engine_verdict"] == "fail" for row in rows)
-    details = []
-    structures = [r for one in view.parity for r in one.arrays.get("rows", ())]
-    if structures:
-        agree = sum(row["verdict"] == "pass" for row in structures)
-        details.append(
-            f"Parity: the engines agree on {agree} of {len(structures)} structures."
-        )
-    if apart:
-        details.append(
-            f"{apart} derived quantities differ between the engines by more than "
-            "relaxations and fits explain."
-        )
-    against = _levels(view, tables, "references")
-    details.append(
-        f"Physics against {against}: {counts['pass']} pass, {counts['near']} near, "
-        f"{counts['miss']} miss; {counts['info']} shown for information."
-    )
-    if counts["invalid"]:
-        details.append(
-            f"{counts['invalid']} quantities are invalid: see the failed checks."
-        )
-    if view.missing:
-        details.append(
-            f"{len(view.missing)} tasks have no result yet: the same command goes on."
-        )
-    return {
-        "state": view.state,
-        "headline": _headline(view, counts, _levels(view, tables, "the references")),
-        "details": details,
-    }
-
-
-def _levels(view: RunView, tables: Sequence[Mapping[str, Any]], other: str) -> str:
-    """Return the levels of theory against which something was judged."""
-    found = [
-        table["level"]
-        for table in tables
-        if any(row["verdict"] in {"pass", "near", "miss"} for row in table["rows"])
-    ]
-    names = list(dict.fromkeys(name for name in (found or [view.level]) if name))
-    return " and ".join(names) or other
-
-
-def _numbers(engines: Sequence[EngineInfo]) -> tuple[str, str]:
-    """Return what the engines are called in "... gives the numbers of ..."."""
-    labels = [engine_label(engine) for engine in engines]
-    if labels == ["ASE", "LAMMPS"]:
-        return "LAMMPS", "the model's numbers"
-    return labels[-1], f"the numbers of {labels[0]}"
-
-
-def _headline(view: RunView, counts: Mapping[str, int], level: str) -> str:
-    judged = counts["pass"] + counts["near"] + counts["miss"]
-    deployed, numbers = _numbers(view.engines)
-    apart = [parity for parity in view.parity if parity.status == "invalid"]
-    if apart and not any(parity.arrays.get("rows") for parity in apart):
-        return "Parity was not tested: a comparison gave no result."
-    if apart:
-        return f"{deployed} does not give {numbers}."
-    if any(result.status == "invalid" for result in view.results):
-        return "A calculation is invalid; its numbers are not shown."
-    if view.missing:
-        return "The run is not finished."
-    start = f"{deployed} gives {numbers}." if view.parity else "Done."
-    return f"{start} {_judgement(judged, counts['miss'], level)}"
-
-
-def _judgement(judged: int, missed: int, level: str) -> str:
-    if judged == 0:
-        return "None was compared with DFT."
-    if missed:
-        return f"{missed} of {judged} miss {level}."
-    return f"All {judged} that were compared are within tolerance of {level}."
 
 
 def _check(check: Check, item: PropertyResult) -> dict[str, Any]:
@@ -273,9 +193,16 @@ def _engine_cards(engines: Sequence[EngineInfo]) -> list[dict[str, Any]]:
     return cards
 
 
-def engine_label(info: EngineInfo) -> str:
-    """Return what an engine is called: its name, ASE and LAMMPS in capitals."""
-    return _ENGINE_LABELS.get(info.name, info.name)
+def _with_heads(
+    card: list[dict[str, Any]], others: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the card with the other heads where the first one stands."""
+    labels = [item["label"] for item in card]
+    place = 1 + max(
+        (labels.index(x) for x in ("head", "level of theory") if x in labels),
+        default=len(card) - 1,
+    )
+    return [*card[:place], *others, *card[place:]]
 
 
 def _other_heads(
