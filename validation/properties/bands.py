@@ -70,15 +70,23 @@ class Bands:
     breaks: tuple[int, ...]
 
 
-def run_bands(phonons: Phonopy, path: BandPath, *, n_points: int = 160) -> Bands:
+def run_bands(
+    phonons: Phonopy,
+    path: BandPath,
+    *,
+    n_points: int = 160,
+    shape: Phonopy | None = None,
+) -> Bands:
     """Return the frequencies along a path.
 
     Args:
         phonons: phonopy's object with force constants.
         path: the corners.
         n_points: about how many wave vectors the whole path gets, by length.
+        shape: whose cell gives the lengths; that of a model for its reference, so that
+            both get the same wave vectors at the same distances.
     """
-    reciprocal = np.linalg.inv(phonons.primitive.cell).T
+    reciprocal = np.linalg.inv((shape or phonons).primitive.cell).T
     pieces = [
         (segment, start, end)
         for segment, corners in enumerate(path.segments)

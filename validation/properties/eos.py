@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from lamplighter.errors import DataError, explain
 from lamplighter.validation.engines.base import FloatArray
+
+_FLAT: Final = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ def vinet(
     Source: P. Vinet et al., J. Phys.: Condens. Matter 1, 1941 (1989).
     """
     eta = 1.5 * (derivative - 1.0)
+    if abs(eta) < _FLAT:
+        eta = _FLAT  # the limit of B' = 1, where the formula is 0 / 0
     x = (volumes / volume) ** (1.0 / 3.0)
     decay = np.exp(eta * (1.0 - x))
     inner = 1.0 - (1.0 + eta * (x - 1.0)) * decay

@@ -78,7 +78,9 @@ def beside_reference(
     born = reference.born_charges() if settings.nac else None
     corners = analysis.corner_frequencies(theirs, path)
     with analysis.with_charges(theirs, born):
-        found = analysis.run_bands(theirs, path, n_points=settings.n_points)
+        found = analysis.run_bands(
+            theirs, path, n_points=settings.n_points, shape=phonons
+        )
         spectrum = _spectrum(theirs, settings)
     arrays: dict[str, Any] = {
         "reference_label": str(reference.level),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import covalent_radii
 
 from lamplighter.units import GPA_PER_EV_A3
 from lamplighter.validation.engines.base import Engine
@@ -32,6 +33,8 @@ from lamplighter.validation.relax import (
 )
 
 _EDGES = ("a", "b", "c")
+# Largest length of a bond over the sum of covalent radii.
+_BOND = 1.25
 _ANGLES = ("alpha", "beta", "gamma")
 
 
@@ -56,7 +59,8 @@ def run(
     Values: ``lattice_constant`` Å of the conventional cell and, where they differ,
     ``lattice_constant_b`` and ``_c``, ``c_over_a``, ``angle_beta`` and others in
     degrees that are neither 90 nor 120; ``volume_per_atom`` Å^3, ``density`` kg/m^3,
-    ``energy_per_atom`` eV, ``residual_force`` eV/Å, ``residual_stress`` GPa. Arrays:
+    ``energy_per_atom`` eV; of bonds of hydrogen ``bond_length_H_O`` Å, the mean over
+    them; ``residual_force`` eV/Å, ``residual_stress`` GPa. Arrays:
     the relaxed conventional cell as ``symbols``, ``cell``, ``scaled_positions``.
 
     Args:
@@ -141,6 +145,7 @@ def _values(relaxed: Relaxed, cell: Atoms, other: Atoms) -> dict[str, Quantity]:
     )
     values["density"] = _quantity(density(cell), density(other), "kg/m^3")
     values["energy_per_atom"] = Quantity(value=relaxed.energy / n_atoms, unit="eV/atom")
+    values |= _hydrogen_bonds(cell, other)
     values["residual_force"] = Quantity(
         value=largest_force(relaxed.forces), unit="eV/Å"
     )
@@ -148,6 +153,31 @@ def _values(relaxed: Relaxed, cell: Atoms, other: Atoms) -> dict[str, Quantity]:
         value=largest_stress(relaxed.stress), unit="GPa"
     )
     return values
+
+
+def _hydrogen_bonds(cell: Atoms, other: Atoms) -> dict[str, Quantity]:
+    """Return the mean distance of hydrogen atoms to the atoms that they are bonded to.
+
+    Those are the nearest ones of each hydrogen, if they are as near as a bond is.
+    """
+    tables = []
+    for atoms in (cell, other):
+        found: dict[str, list[float]] = {}
+        distances = atoms.get_all_distances(mic=True)
+        for index in np.flatnonzero(atoms.numbers == 1) if len(atoms) > 1 else ():
+            row = np.where(np.arange(len(atoms)) == index, np.inf, distances[index])
+            near = int(row.argmin())
+            reach = covalent_radii[1] + covalent_radii[atoms.numbers[near]]
+            if row[near] < _BOND * reach:
+                found.setdefault(str(atoms.symbols[near]), []).append(row[near])
+        tables.append({symbol: float(np.mean(all_)) for symbol, all_ in found.items()})
+    mine, rougher = tables
+    return {
+        f"bond_length_{'_'.join(sorted(('H', symbol)))}": _quantity(
+            length, rougher.get(symbol, length), "Å"
+        )
+        for symbol, length in sorted(mine.items())
+    }
 
 
 def _quantity(value: float, other: float, unit: str) -> Quantity:

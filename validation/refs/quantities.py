@@ -68,7 +68,7 @@ _HKL: Final = r"(-?\d){3,4}(_\w+)?"
 # of Fe by 30 %, surface energies by 45 %, clamped against relaxed shears by more).
 CATALOGUE: Final[tuple[QuantityKind, ...]] = (
     _kind(rf"lattice_constant(_[bc])?({_T})?", "Å", 1.5, 40, 0.05, "lattice constant"),
-    _kind(rf"lattice_angle_\w+({_T})?", "°", 30, 150, 0.05, "angle of the cell"),
+    _kind(rf"(lattice_)?angle_\w+({_T})?", "°", 30, 150, 0.05, "angle of the cell"),
     _kind(rf"volume_per_atom({_T})?", "Å^3", 2, 250, 0.15, "volume of one atom"),
     _kind(r"energy_per_atom", "eV/atom", -1e6, 100, None, "energy, own zero"),
     _kind(r"cohesive_energy", "eV/atom", 0, 12, 0.4, "energy of free atoms - crystal"),
@@ -80,7 +80,7 @@ CATALOGUE: Final[tuple[QuantityKind, ...]] = (
     _kind(rf"C[1-6][1-6]({_T})?", "GPa", -400, 1500, 0.5, "stiffness, relaxed ions"),
     _kind(r"C[1-6][1-6]_clamped", "GPa", -400, 1500, 0.5, "stiffness, clamped ions"),
     _kind(r"poisson_ratio|anisotropy_\w+", "", -5, 50, None, "elastic ratio"),
-    _kind(r"sound_velocity_\w+", "km/s", 0.1, 30, 0.3, "velocity of sound"),
+    _kind(r"sound_velocity_\w+", "m/s", 100, 3e4, 0.3, "velocity of sound"),
     _kind(r"debye_temperature(_\w+)?", "K", 10, 3000, 0.3, "Debye temperature"),
     _kind(r"frequency_lowest", "THz", -50, 50, None, "lowest phonon frequency"),
     _kind(r"frequency_\w+", "THz", -50, 140, 0.3, "phonon frequency"),
