@@ -10,7 +10,9 @@ from lamplighter.cli import app
 from lamplighter.cli_examples import example_of
 
 _FOLDER = "reference/cli"
-_USAGE = re.compile(r"^(#+ lamplighter (.+))\n\n```console\n.*?^```\n", re.M | re.S)
+_USAGE = re.compile(
+    r"^(#+ lamplighter (.+))\n\n```console\n.*?^```\n", re.MULTILINE | re.DOTALL
+)
 _SECTION = re.compile(r"^## lamplighter (\S+)$", re.MULTILINE)
 _INTRODUCTION = """# Command line
 
@@ -37,7 +39,8 @@ def _sections() -> dict[str, str]:
         lambda match: f"{match[0]}\n```sh\n{example_of(match[2])}\n```\n", text
     )
     parts = _SECTION.split(text)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    found = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {name: body for name, body in found.items() if not name.startswith("-")}
 
 
 def pages() -> list[Any]:

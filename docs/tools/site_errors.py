@@ -95,7 +95,7 @@ def readable(pattern: str) -> str:
     text = re.sub(r"\(\?:([^()|]*)\|[^()]*\)", r"\1", pattern)
     text = re.sub(r"\(\?[:=!<]*([^()]*)\)[?*+]?", r"\1", text)
     text = re.sub(r"\[\^?[^\]]*\](?:\{[^}]*\}|[*+?])?", "...", text)
-    text = re.sub(r"\\[ds][*+]?(?:\{[^}]*\})?", "...", text)
+    text = re.sub(r"\\[dswDSW][*+]?(?:\{[^}]*\})?", "...", text)
     text = re.sub(r"\.(?:\{[^}]*\}|[*+]\??)", " ... ", text)
     text = re.sub(r"(\w|')\?", r"\1", text)
     return re.sub(r"\\(.)", r"\1", text).replace("^", "").replace("  ", " ").strip()

@@ -30,7 +30,7 @@ def pages_outside(root: Path) -> dict[str, str]:
 def example_pages(root: Path) -> list[Any]:
     """Return the pages of the examples' folders, for the navigation."""
     folders = sorted(path.parent for path in (root / "examples").glob("*/README.md"))
-    return [{folder.name: _example(folder.name)} for folder in folders]
+    return [_example(folder.name) for folder in folders]
 
 
 def _example(name: str) -> str:
