@@ -95,7 +95,7 @@ def rewrite(text: str, uri: str, root: Path) -> str:
         elif f"{target}/README.md" in outside:
             place = outside[f"{target}/README.md"]
         elif target.startswith("docs/"):
-            place = target.removeprefix("docs/")
+            place = re.sub(r"\.ipynb$", ".md", target.removeprefix("docs/"))
         else:
             place = copy_of(target) if (root / target).is_file() else None
         if place is None:

@@ -11,6 +11,7 @@ from typing import Any
 from lamplighter.lammps_interface.doctor.versions import DEFECTS
 
 _MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+_NATIVE = ("native_ms", "python_ms")
 _SHAPES = {"mp0": "MP-0 medium", "mh1": "MH-1"}
 
 
@@ -50,6 +51,16 @@ def cpu_size(results: Path) -> str:
         span += f" to {max(times):.2f}" if max(times) > min(times) else ""
         rows.append((f"{row['atoms']:,}", span, f"{row['bytes'] / 2**30:.2f}"))
     return _table(("atoms", "CPU ms per atom and step", "GiB, whole process"), rows)
+
+
+def cpu_native(results: Path) -> str:
+    """Return time of a step with and without Python."""
+    rows = []
+    for case in _read(results, "cpu_native.json")["cases"]:
+        times = [f"{case[side] / case['atoms']:.3f}" for side in _NATIVE]
+        rows.append((f"{case['channels']}", f"{case['atoms']}", *times))
+    head = ("channels", "atoms", "without Python", "through Python")
+    return _table(head, rows)
 
 
 def train_step(results: Path) -> str:
@@ -106,6 +117,7 @@ def defects(results: Path) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "cpu_step": cpu_step,
     "cpu_size": cpu_size,
+    "cpu_native": cpu_native,
     "train_step": train_step,
     "crystals": crystals,
     "defects": defects,
