@@ -182,6 +182,37 @@ def test_a_long_table_of_parity_is_folded_unless_something_is_wrong(
     assert "<details open>\n<summary>1 of 18 structures differ<" in render(document)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "copies", "expected"),
+    [
+        ("pass", 1, "<details open>\n<summary>1 of 1 pass, none fails<"),
+        ("pass", 3, "<details>\n<summary>1 of 1 pass, none fails<"),
+        ("fail", 3, "<details open>\n<summary>1 of 1 fail<"),
+    ],
+)
+def test_points_of_parity_are_folded_with_the_table(
+    view: RunView, verdict: str, copies: int, expected: str
+) -> None:
+    document = finite(run_document(view))
+    document["parity"]["rows"] *= copies
+    point = {
+        "number": 1,
+        "key": "ranks",
+        "label": "2 ranks",
+        "material": "Cu",
+        "verdict": verdict,
+        "value": 0.5,
+        "limit": 1.0,
+        "unit": "of limit",
+        "at_least": False,
+        "structure": "rattled",
+        "also_for": [],
+        "text": "",
+    }
+    document["parity"]["points"] = [point]
+    assert expected in render(document)
+
+
 def test_a_lost_comparison_hides_no_other(view: RunView) -> None:
     check = Check(name="calculation", ok=False, text="the process died")
     lost = PropertyResult.conclude(
