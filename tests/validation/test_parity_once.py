@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import runpy
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from lamplighter.validation.parity_points_once import points_once
 from lamplighter.validation.properties import parity
 from lamplighter.validation.properties.parity import ParitySettings
 from lamplighter.validation.properties.parity_terms import FLOAT64, _smallest
+from lamplighter.validation.report.html import render
+from lamplighter.validation.report.junit import write_junit
 from lamplighter.validation.report.parity_points import parity_points
 from lamplighter.validation.store import origin
 from lamplighter.validation.suite import (
@@ -230,3 +234,37 @@ def test_charges_and_moments_are_part_of_a_structure(name):
     some.set_array(name, np.ones(1))
     assert origin(plain) == origin(zero)
     assert origin(plain) != origin(some)
+
+
+def page_with_points() -> dict[str, object]:
+    engine = AseEngine(EMT())
+    settings = ParitySettings(directions=0, invariances=False)
+    result = parity.run({"rattled": bulk("Cu", cubic=True)}, engine, engine, settings)
+    path = Path(__file__).with_name("report_document.py")
+    document = runpy.run_path(str(path))["document"]()
+    points = parity_points([dataclasses.replace(result, material="Cu")])
+    points[0] |= {"verdict": "fail", "text": "types <exchanged>", "value": 7.0}
+    points[1]["also_for"] = points[0]["also_for"] = ["Cu2O"]
+    document["parity"]["points"] = points
+    return document
+
+
+def test_points_are_on_the_page():
+    page = render(page_with_points())
+    table = page[page.index("Points of Cu") : page.index('id="physics"')]
+    assert "for Cu2O as well" in table
+    assert table.count('<th scope="row">') == 13
+    assert "types &lt;exchanged&gt;" in table
+    assert 'class="chip fail"' in table
+    assert "not applicable" in table
+    assert "is not LAMMPS" in table
+
+
+def test_points_are_cases_of_junit(tmp_path):
+    path = write_junit(page_with_points(), tmp_path / "j.xml")
+    suites = {s.get("name"): s for s in ET.parse(path).getroot()}
+    suite = suites["parity points"]
+    counts = {key: suite.get(key) for key in ("tests", "failures", "skipped")}
+    assert counts == {"tests": "13", "failures": "1", "skipped": "10"}
+    (failed,) = suite.findall(".//failure")
+    assert "types <exchanged>" in failed.get("message")

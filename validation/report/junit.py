@@ -28,6 +28,8 @@ def write_junit(document: Document, path: str | Path, *, strict: bool = False) -
     document = check_document(document)
     suites = ET.Element("testsuites", name=_printable(document["title"]))
     _suite(suites, "parity", [_parity(row) for row in document["parity"]["rows"]])
+    points = [_point(point) for point in document["parity"].get("points", ())]
+    _suite(suites, "parity points", points)
     _suite(suites, "calculations", _calculations(document))
     for table in document["properties"]:
         rows = [_quantity(row, document, strict) for row in table["rows"]]
@@ -84,6 +86,15 @@ def _parity(row: dict[str, Any]) -> ET.Element:
     )
     outcome = "failure" if row["verdict"] == "fail" else ""
     return _case(row["structure"], outcome, f"the engines differ: {numbers}")
+
+
+def _point(point: dict[str, Any]) -> ET.Element:
+    outcome = {"fail": "failure", "not applicable": "skipped"}.get(point["verdict"], "")
+    value = point.get("value")
+    measured = "" if value is None else f"{value:.3g} {point.get('unit', '')}"
+    text = ": ".join(part for part in (measured, point.get("text", "")) if part)
+    name = f"{point['number']}. {point['label']}, {point['material']}"
+    return _case(name, outcome, text)
 
 
 def _calculations(document: Document) -> list[ET.Element]:
