@@ -35,20 +35,18 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     nav: list[dict[str, list[Any]]] = config["nav"]
     sections = {name: pages for part in nav for name, pages in part.items()}
     sections["Reference"] += site_commands.pages()
-    examples: list[Any] = [
-        name for name in ("examples.md",) if (ROOT / "docs" / name).exists()
-    ]
-    examples += site_links.example_pages(ROOT)
+    examples: list[Any] = ["examples.md", *site_links.example_pages(ROOT)]
     examples += site_notebooks.pages(ROOT)
-    if examples:
-        place = [name for part in nav for name in part].index("LAMMPS") + 1
-        nav.insert(place, {"Examples": examples})
+    place = [name for part in nav for name in part].index("LAMMPS") + 1
+    nav.insert(place, {"Examples": examples})
     return config
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages and files that are no files of docs/."""
     pages = site_commands.texts() | site_errors.texts(ROOT)
+    if not (ROOT / "docs" / "examples.md").exists():
+        pages["examples.md"] = site_links.example_index(ROOT)
     for uri, content in pages.items():
         files.append(File.generated(config, uri, content=content))
     for source, uri in site_links.pages_outside(ROOT).items():

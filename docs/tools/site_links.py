@@ -33,6 +33,16 @@ def example_pages(root: Path) -> list[Any]:
     return [_example(folder.name) for folder in folders]
 
 
+def example_index(root: Path) -> str:
+    """Return a page that lists the examples, for a docs/ that has none of its own."""
+    rows = ["# Examples", "", "Folders that run as they are.", ""]
+    for readme in sorted((root / "examples").glob("*/README.md")):
+        title = readme.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        name = readme.parent.name
+        rows.append(f"* [{title}]({_example(name)}): `examples/{name}`")
+    return "\n".join(rows) + "\n"
+
+
 def _example(name: str) -> str:
     return f"examples/{name}.md"
 
