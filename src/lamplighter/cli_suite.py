@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -12,6 +12,11 @@ from lamplighter.cli_types import Engine, Json, Output
 from lamplighter.validation.registry import BUILT_IN
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+Setting = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True)]
+
+_COMMON = """        head: The head to use; may be left out when there is only one.
+        engine: The code that computes energies, forces and stresses.
+"""
 
 
 def run(
@@ -101,6 +106,22 @@ def show(*, as_json: Json = False) -> int:
     return suite_commands.show(as_json=as_json)
 
 
+def _compute(
+    name: str,
+    model: Path,
+    structure: Path | None,
+    asked: dict[str, Any],
+    *,
+    as_json: bool,
+) -> int:
+    from lamplighter import suite_commands
+
+    request = suite_commands.PropertyRequest(**asked)
+    return suite_commands.compute_property(
+        name, model, structure, request, as_json=as_json
+    )
+
+
 def _property(name: str, text: str) -> Callable[..., int]:
     """Return the command `lamplighter validate NAME`: one property of one structure."""
 
@@ -111,22 +132,11 @@ def _property(name: str, text: str) -> Callable[..., int]:
         *,
         head: str | None = None,
         engine: Engine = "ase",
-        setting: Annotated[
-            list[str] | None, Parameter(name="--set", consume_multiple=True)
-        ] = None,
+        setting: Setting = None,
         as_json: Json = False,
     ) -> int:
-        from lamplighter import suite_commands
-
-        return suite_commands.compute_property(
-            name,
-            model,
-            structure,
-            suite_commands.PropertyRequest(
-                head=head, engine=engine, settings=tuple(setting or ())
-            ),
-            as_json=as_json,
-        )
+        asked = {"head": head, "engine": engine, "settings": tuple(setting or ())}
+        return _compute(name, model, structure, asked, as_json=as_json)
 
     command.__doc__ = f"""{text[0].upper()}{text[1:]}.
 
@@ -134,9 +144,7 @@ def _property(name: str, text: str) -> Callable[..., int]:
         model: A potential (safetensors).
         structure: One structure, in any format that ASE reads, or the name of a
             built-in one.
-        head: The head to use; may be left out when there is only one.
-        engine: The code that computes energies, forces and stresses.
-        setting: Settings of the property: --set points=15 'miller=[1, 1, 0]'.
+{_COMMON}        setting: Settings of the property: --set points=15 'miller=[1, 1, 0]'.
         as_json: Write JSON instead of a table.
     """
     return command
@@ -152,35 +160,19 @@ def _model_property(name: str, text: str) -> Callable[..., int]:
         elements: Words = None,
         head: str | None = None,
         engine: Engine = "ase",
-        setting: Annotated[
-            list[str] | None, Parameter(name="--set", consume_multiple=True)
-        ] = None,
+        setting: Setting = None,
         as_json: Json = False,
     ) -> int:
-        from lamplighter import suite_commands
-
-        return suite_commands.compute_property(
-            name,
-            model,
-            None,
-            suite_commands.PropertyRequest(
-                head=head,
-                engine=engine,
-                settings=tuple(setting or ()),
-                elements=tuple(elements or ()),
-            ),
-            as_json=as_json,
-        )
+        asked = {"head": head, "engine": engine, "settings": tuple(setting or ())}
+        asked["elements"] = tuple(elements or ())
+        return _compute(name, model, None, asked, as_json=as_json)
 
     command.__doc__ = f"""{text[0].upper()}{text[1:]}.
 
     Args:
         model: A potential (safetensors).
-        elements: What it is tried with: --elements Mg O; all that the head knows when
-            left out.
-        head: The head to use; may be left out when there is only one.
-        engine: The code that computes energies, forces and stresses.
-        setting: Settings of the property: --set n_points=200.
+        elements: What it is tried with: --elements Mg O; else all of the head's.
+{_COMMON}        setting: Settings of the property: --set n_points=200.
         as_json: Write JSON instead of a table.
     """
     return command
