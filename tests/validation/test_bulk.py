@@ -215,3 +215,11 @@ def test_three_edges_of_an_orthorhombic_crystal():
     assert {"lattice_constant_b", "lattice_constant_c"} & set(names) == {
         "lattice_constant_c"
     }
+
+
+def test_vinet_at_the_limit_of_a_pressure_that_does_not_stiffen():
+    # B' = 1 makes the formula 0 / 0; its limit is 9/2 V B (x - 1)^2.
+    x = (VOLUMES / TRUE.volume) ** (1 / 3)
+    limit = 4.5 * TRUE.volume * TRUE.bulk_modulus * (x - 1.0) ** 2
+    found = vinet(VOLUMES, TRUE.volume, TRUE.bulk_modulus, 1.0)
+    assert_allclose(found, limit, rtol=1e-3, atol=1e-7)

@@ -510,3 +510,22 @@ def test_grids_that_give_nothing_are_refused(kind, settings, message):
 def test_a_mesh_of_gamma_alone_is_refused():
     with pytest.raises(ConfigError, match="mesh of wave vectors is Γ alone; got: 1"):
         bands.run_spectrum(force_set("Si").phonons(), mesh=1, temperature=300.0)
+
+
+def test_a_reference_of_another_shape_lies_at_the_models_wave_vectors():
+    # c/a of model and reference differ; by their own lengths the segments would get
+    # other numbers of points, and the two curves no common wave vectors.
+    theirs = force_set("MgB2").phonons()
+    unit = to_ase(theirs.unitcell)
+    unit.set_cell(unit.cell.array * [[1.0], [1.0], [1.25]], scale_atoms=True)
+    mine = Phonopy(
+        to_phonopy(unit), theirs.supercell_matrix, primitive_matrix="P", log_level=0
+    )
+    mine.force_constants = theirs.force_constants
+    path = bands.default_path(mine)
+    one = bands.run_bands(mine, path, n_points=60)
+    two = bands.run_bands(theirs, path, n_points=60, shape=mine)
+    assert two.qpoints == pytest.approx(one.qpoints)
+    assert two.distances == pytest.approx(one.distances)
+    alone = bands.run_bands(theirs, path, n_points=60)
+    assert len(alone.qpoints) != len(one.qpoints)

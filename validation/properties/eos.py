@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from lamplighter.errors import DataError, explain
 from lamplighter.validation.engines.base import FloatArray
 
-_FLAT: Final = 1e-5
+_FLAT: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
