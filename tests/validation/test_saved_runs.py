@@ -101,7 +101,7 @@ def test_report_command_needs_no_torch(folder, tmp_path):
     assert len(page.encode()) < 5_000_000
     assert json.loads((folder / "report.json").read_text())["schema_version"] == 1
     names = {s.get("name") for s in ET.parse(tmp_path / "j.xml").getroot()}
-    assert names == {"parity", "calculations", "bulk Cu"}
+    assert names == {"parity", "parity points", "calculations", "bulk Cu"}
 
 
 def test_a_report_elsewhere_has_no_dead_links(folder, tmp_path, capsys):
