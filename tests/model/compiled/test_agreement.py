@@ -128,6 +128,23 @@ def test_numbers_of_threads_agree_and_repeat(
     assert all(torch.equal(answers[2][1], one[1]) for one in answers[3:6])
 
 
+def test_blocks_of_all_sizes_agree(
+    potential: Potential, random_graph: Callable[..., Graph]
+) -> None:
+    # one species: blocks are cut by the number of threads, atoms of a block are taken
+    # in fours, twos and ones, pairs in bundles
+    part = select(potential, "pbe", ["O"])
+    tables = lower(part, Knots(count=65, order=3, cutoff=4.0))
+    for n in (1, 2, 3, 5, 14, 27):
+        graph = random_graph(n, 1)
+        energies, gradients = pair_gradients(part, graph)
+        for threads in (1, 3):
+            one = CompiledPotential(part.config, tables, torch.float64, threads=threads)
+            found, found_gradients = one.evaluate(graph)
+            torch.testing.assert_close(found, energies, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(found_gradients, gradients, rtol=1e-4, atol=1e-4)
+
+
 def test_instruction_sets_agree(
     potential: Potential, random_graph: Callable[..., Graph]
 ) -> None:

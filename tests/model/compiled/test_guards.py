@@ -72,6 +72,17 @@ def test_bad_tables(
         _built(part, _changed(lower(part, KNOTS), name, place, value))
 
 
+def test_a_product_of_too_many_factors(part: Potential) -> None:
+    tables = lower(part, KNOTS)
+    nodes = tables.integers["layer0.nodes"].copy().reshape(-1, 2)
+    n_in = (part.config.l_max + 1) ** 2
+    # each node the square of the one before: 2, 4, 8, 16 factors
+    nodes[1:4] = np.arange(n_in, n_in + 3)[:, None]
+    bad = Tables(tables.numbers, {**tables.integers, "layer0.nodes": nodes.ravel()})
+    with pytest.raises(EngineError, match="too many factors"):
+        _built(part, bad)
+
+
 def test_missing_and_short_tables(part: Potential) -> None:
     tables = lower(part, KNOTS)
     numbers = dict(tables.numbers)
