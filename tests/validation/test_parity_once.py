@@ -79,7 +79,6 @@ def test_less_is_not_taken_for_more():
     assert hosts(Mg=quick, MgO=full) == {"Mg": "MgO", "MgO": ""}
     assert hosts(Mg=quick, MgO=none) == {"Mg": "", "MgO": ""}
     assert hosts(Mg=quick, MgO=loose) == {"Mg": "", "MgO": ""}
-    # In a molecule nothing can be repeated or moved in a periodic box.
     assert hosts(water=quick, Cu=quick) == {"water": "", "Cu": ""}
 
 
@@ -268,3 +267,13 @@ def test_points_are_cases_of_junit(tmp_path):
     assert counts == {"tests": "13", "failures": "1", "skipped": "10"}
     (failed,) = suite.findall(".//failure")
     assert "types <exchanged>" in failed.get("message")
+
+
+def test_a_molecule_does_not_stand_for_a_crystal(monkeypatch):
+    """In a molecule nothing is repeated, and nothing moves in a periodic box."""
+    hydroxide = Atoms("MgO2H2", positions=3.0 * np.eye(5)[:, :3])
+    monkeypatch.setitem(STRUCTURES, "water", hydroxide)
+    quick = ParitySettings()
+    assert hosts(Mg=quick, water=quick) == {"Mg": "", "water": ""}
+    monkeypatch.setitem(STRUCTURES, "water", molecule("H2O"))
+    assert hosts(water=quick, brucite=quick) == {"water": "brucite", "brucite": ""}
