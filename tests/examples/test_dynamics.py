@@ -117,7 +117,7 @@ def test_neb(run_readme):
 def test_two_ranks(run_readme):
     folder, _ = run_readme("mpi")
     one, two = (tables(folder, f"log.{n}")[0] for n in (1, 2))
-    assert "2 by 1 by 1 MPI" in (folder / "log.2").read_text()
+    assert "on 2 procs" in (folder / "log.2").read_text()
     for name in ("PotEng", "TotEng", "Temp", "Press"):
         np.testing.assert_allclose(two[name], one[name], rtol=1e-7)
     assert np.ptp(one["TotEng"][1:]) < 0.2e-3 * 216
