@@ -21,7 +21,7 @@ create_atoms 1 box basis 1 1 basis 2 1 basis 3 1 basis 4 1 &
              basis 5 2 basis 6 2 basis 7 2 basis 8 2
 mass         1 24.305
 mass         2 15.999
-pair_style   mliap unified ../mgo-nvt/mgo-pbe.pt 0 backend compiled
+pair_style   mliap unified ../mgo-nvt/mgo-pbe.pt 0
 pair_coeff   * * Mg O
 """)
 
