@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lamplighter.errors import DataError, explain
+from lamplighter.errors import ConfigError, DataError, explain
 from lamplighter.files import atomic_path
 from lamplighter.validation.engines.base import EngineInfo
 
@@ -282,6 +282,19 @@ class PropertyResult:
             problem = f"the property record {path} cannot be read"
             raise DataError(explain(problem, got=error)) from error
         return cls.from_json(text)
+
+
+def require_positive(settings: object, names: Iterable[str], of: str) -> None:
+    """Refuse settings of which one is zero, negative or NaN; ``of`` ends the sentence.
+
+    Raises:
+        ConfigError: names the first one.
+    """
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise ConfigError(
+                explain(f"{name} of {of}", got=getattr(settings, name), wanted="> 0")
+            )
 
 
 def _finite_or_none(value: float | None) -> float | None:

@@ -26,6 +26,7 @@ from lamplighter.validation.properties.base import (
     Quantity,
     at_least,
     at_most,
+    require_positive,
 )
 from lamplighter.validation.properties.crystal import conventional, material_name
 from lamplighter.validation.properties.force_constants import (
@@ -86,7 +87,7 @@ class ConductivitySettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that give no conductivity."""
-        for name in (
+        names = (
             "displacement",
             "min_length",
             "phonon_min_length",
@@ -96,12 +97,8 @@ class ConductivitySettings:
             "max_correction",
             "imaginary",
             "max_mesh_difference",
-        ):
-            if not getattr(self, name) > 0:
-                problem = f"{name} of the conductivity settings must be positive"
-                raise ConfigError(
-                    explain(problem, got=getattr(self, name), wanted="> 0")
-                )
+        )
+        require_positive(self, names, "the conductivity settings must be positive")
         for repeats in (self.supercell, self.phonon_supercell):
             check_grid(self.mesh, repeats)
         if self.check_mesh is not None and not 2 <= self.check_mesh < self.mesh:

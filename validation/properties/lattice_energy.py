@@ -18,13 +18,14 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from scipy import constants
 
-from lamplighter.errors import ConfigError, DataError, explain
+from lamplighter.errors import DataError, explain
 from lamplighter.validation.engines.base import Engine, FloatArray
 from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
     Quantity,
     at_most,
+    require_positive,
 )
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.relax import RelaxSettings, relax_crystal, relax_ions
@@ -54,12 +55,8 @@ class LatticeEnergySettings:
 
     def __post_init__(self) -> None:
         """Refuse thresholds that nothing can meet."""
-        for name in LatticeEnergySettings.__dataclass_fields__:
-            if not getattr(self, name) > 0:
-                problem = f"{name} of lattice_energy"
-                raise ConfigError(
-                    explain(problem, got=getattr(self, name), wanted="> 0")
-                )
+        names = LatticeEnergySettings.__dataclass_fields__
+        require_positive(self, names, "lattice_energy")
 
 
 def run(

@@ -7,6 +7,7 @@ from typing import Final
 
 from lamplighter.errors import ConfigError, explain
 from lamplighter.validation.dynamics import Plan
+from lamplighter.validation.properties.base import require_positive
 
 METHODS: Final = ("paired", "fluctuation")
 _POSITIVE: Final = (
@@ -78,10 +79,7 @@ class MdElasticSettings:
             raise ConfigError(
                 explain("method of md_elastic", got=self.method, wanted=METHODS)
             )
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                problem = f"{name} of md_elastic must be positive"
-                raise ConfigError(explain(problem, got=getattr(self, name)))
+        require_positive(self, _POSITIVE, "md_elastic must be positive")
         few = min(self.equilibration_ps, self.cell_steps) < 0 or self.n_runs < 1
         if few or self.n_blocks < 2 or self.born_snapshots < 2:
             raise ConfigError(

@@ -40,6 +40,7 @@ from lamplighter.validation.properties.base import (
     Quantity,
     at_least,
     at_most,
+    require_positive,
     status_of,
 )
 from lamplighter.validation.properties.covariance import (
@@ -113,10 +114,7 @@ class MdPhononSettings:
             ConfigError: a number that has to be positive, a supercell without three
                 repeats, or too few parts for an error bar.
         """
-        for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                problem = f"{name} of md_phonon must be positive"
-                raise ConfigError(explain(problem, got=getattr(self, name)))
+        require_positive(self, _POSITIVE, "md_phonon must be positive")
         if self.linear_strain <= -1 or self.equilibration_ps < 0:
             raise ConfigError(
                 explain(

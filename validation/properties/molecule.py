@@ -17,6 +17,7 @@ from lamplighter.validation.properties.base import (
     Check,
     PropertyResult,
     Quantity,
+    require_positive,
 )
 from lamplighter.validation.properties.crystal import material_name
 from lamplighter.validation.relax import Relaxed, relax_ions
@@ -42,13 +43,7 @@ class MoleculeSettings:
         Raises:
             ConfigError: one is not positive.
         """
-        for name in ("fmax", "max_steps", "bond"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    explain(
-                        f"{name} of molecule", got=getattr(self, name), wanted="> 0"
-                    )
-                )
+        require_positive(self, ("fmax", "max_steps", "bond"), "molecule")
 
 
 def run(
