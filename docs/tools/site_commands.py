@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from lamplighter.cli import app
-from lamplighter.cli_examples import example_of
+from lamplighter.cli.examples import example_of
 
 _FOLDER = "reference/cli"
 _USAGE = re.compile(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lamplighter import __version__, cli
-from lamplighter.cite_commands import ALWAYS, read_table
+from lamplighter.commands.cite import ALWAYS, read_table
 from lamplighter.resources import base_model
 
 

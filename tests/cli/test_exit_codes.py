@@ -32,7 +32,7 @@ def _run_raising(
             raise error
         return error
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr("lamplighter.cli.main.app", app)
     return cli.run(["work"])
 
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from lamplighter import cli
-from lamplighter.cli_examples import EXAMPLES, commands, example_of
+from lamplighter.cli.examples import EXAMPLES, commands, example_of
 
 COMMANDS = dict(commands(cli.app))
 

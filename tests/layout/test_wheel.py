@@ -9,7 +9,7 @@ import pytest
 
 PRESENT = (
     "lamplighter/py.typed",
-    "lamplighter/cli.py",
+    "lamplighter/cli/main.py",
     "lamplighter/model/__init__.py",
     "lamplighter/train/__init__.py",
     "lamplighter/validation/__init__.py",

@@ -358,7 +358,7 @@ def test_a_suite_without_a_model_has_engines_of_its_own(suite):
 
 
 def test_files_of_one_name_are_two_structures(tmp_path):
-    from lamplighter.parity_commands import read_structures
+    from lamplighter.commands.parity import read_structures
 
     files = [tmp_path / name / "x.xyz" for name in "ab"]
     for k, file in enumerate(files):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lamplighter.commands.suite import _settings
 from lamplighter.errors import ConfigError, DataError
-from lamplighter.suite_commands import _settings
 from lamplighter.validation.materials import structure_of
 from lamplighter.validation.suite import read_suite, suite_from_mapping
 from lamplighter.validation.tasks import plan

@@ -1,8 +1,7 @@
-"""The command line: what the commands are called, and what they end with.
+"""The commands themselves, and the one place where an error becomes an exit code.
 
 What a command does is in `lamplighter.commands`, imported when it is called, so that
-``--help`` starts without torch. Commands never prompt. This is the one place where an
-error becomes an exit code:
+``--help`` starts without torch. Commands never prompt. The exit codes:
 
 * 0: done, every check passed;
 * 1: a check failed (parity, self-test, a comparison with a reference);
@@ -24,14 +23,14 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
-from lamplighter.cli_data import data
-from lamplighter.cli_evaluate import evaluate
-from lamplighter.cli_examples import EXIT_CODES, add_examples
-from lamplighter.cli_heads import heads
-from lamplighter.cli_lammps import certify, doctor, forecast, lint, lmp, script
-from lamplighter.cli_replay import presets, replay
-from lamplighter.cli_types import Dtype, Json, Output
-from lamplighter.cli_validate import validate
+from lamplighter.cli.data import data
+from lamplighter.cli.evaluate import evaluate
+from lamplighter.cli.examples import EXIT_CODES, add_examples
+from lamplighter.cli.heads import heads
+from lamplighter.cli.lammps import certify, doctor, forecast, lint, lmp, script
+from lamplighter.cli.replay import presets, replay
+from lamplighter.cli.types import Dtype, Json, Output
+from lamplighter.cli.validate import validate
 from lamplighter.errors import LamplighterError
 
 EXIT_BAD_INPUT = 2
@@ -125,9 +124,9 @@ def train(config: Path, /, *, preset: str | None = None) -> int:
             Unknown keys are refused by name.
         preset: Settings to start from, see lamplighter presets; those of the file win.
     """
-    from lamplighter import commands
+    from lamplighter.commands import training
 
-    return commands.train(config, preset)
+    return training.train(config, preset)
 
 
 @app.command
@@ -143,9 +142,9 @@ def finetune(config: Path, /, *, preset: str | None = None) -> int:
             Unknown keys are refused by name.
         preset: Settings to start from, see lamplighter presets; those of the file win.
     """
-    from lamplighter import commands
+    from lamplighter.commands import training
 
-    return commands.finetune(config, preset)
+    return training.finetune(config, preset)
 
 
 @app.command(name="import")
@@ -169,7 +168,7 @@ def import_checkpoint(
             level_of_theory, dispersion, licence, source, elements.
         dtype: Precision of the stored weights.
     """
-    from lamplighter import model_commands
+    from lamplighter.commands import model as model_commands
 
     return model_commands.import_checkpoint(file, output, heads, dtype)
 
@@ -191,7 +190,7 @@ def select(
         heads: The heads to keep; all when left out.
         elements: The elements to keep: --elements Mg O H; all when left out.
     """
-    from lamplighter import model_commands
+    from lamplighter.commands import model as model_commands
 
     return model_commands.select(file, output, heads or [], elements or [])
 
@@ -206,7 +205,7 @@ def inspect(file: Path, /, *, as_json: Json = False) -> int:
         file: A potential (safetensors), an ML-IAP file, or a mace-torch checkpoint.
         as_json: Write JSON instead of a table.
     """
-    from lamplighter import model_commands
+    from lamplighter.commands import model as model_commands
 
     return model_commands.inspect(file, as_json=as_json)
 
@@ -246,12 +245,12 @@ def convert(
         tables: Whether the file gets the tables of the compiled potential, with which
             LAMMPS is many times as fast on CPUs.
     """
-    from lamplighter import commands
+    from lamplighter.commands import lammps as lammps_commands
 
     given = {"total_charge": charge, "total_spin": spin}
     conditions = {name: float(n) for name, n in given.items() if n is not None}
     conditions |= condition or {}
-    return commands.convert(
+    return lammps_commands.convert(
         models,
         head or [],
         elements,
@@ -272,9 +271,9 @@ def demo(*, output: Output = Path("demo-report")) -> int:
     Args:
         output: Folder for the report and every file made on the way.
     """
-    from lamplighter import commands
+    from lamplighter.demo import run_demo
 
-    return commands.demo(output)
+    return run_demo(output)
 
 
 @app.command
@@ -285,7 +284,7 @@ def cite(*files: Path) -> int:
         files: Potentials, ML-IAP files, settings of a training or a suite, folders of
             a validation, LAMMPS scripts and logs.
     """
-    from lamplighter import cite_commands
+    from lamplighter.commands import cite as cite_commands
 
     return cite_commands.cite(files)
 

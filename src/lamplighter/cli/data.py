@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from lamplighter.cli_types import Dtype, Json, Output
+from lamplighter.cli.types import Dtype, Json, Output
 
 data = App(
     name="data",
@@ -105,7 +105,7 @@ def inspect(
         limits: What is refused.
         as_json: Write JSON instead of a table.
     """
-    from lamplighter import data_commands
+    from lamplighter.commands import data as data_commands
 
     return data_commands.inspect(files, asdict(labels), asdict(limits), as_json=as_json)
 
@@ -145,7 +145,7 @@ def filter_(
         labels: Names and units of the labels.
         limits: What is refused.
     """
-    from lamplighter import data_commands
+    from lamplighter.commands import data as data_commands
 
     criteria = {
         "elements": elements,
@@ -195,7 +195,7 @@ def split(
         labels: Names and units of the labels.
         limits: What is refused.
     """
-    from lamplighter import data_commands
+    from lamplighter.commands import data as data_commands
 
     rule = {
         "by": by,
@@ -245,7 +245,7 @@ def cache(
         labels: Names and units of the labels.
         limits: What is refused.
     """
-    from lamplighter import data_commands
+    from lamplighter.commands import data as data_commands
 
     settings = {
         "cutoff": cutoff,
@@ -267,6 +267,6 @@ def verify(folder: Path, /) -> int:
     Args:
         folder: The cache.
     """
-    from lamplighter import data_commands
+    from lamplighter.commands import data as data_commands
 
     return data_commands.verify(folder)

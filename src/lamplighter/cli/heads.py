@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from lamplighter.cli_types import Json, Output
+from lamplighter.cli.types import Json, Output
 
 heads = App(
     name="heads",
@@ -22,7 +22,7 @@ def list_heads(file: Path, /, *, as_json: Json = False) -> int:
         file: A potential (safetensors).
         as_json: Write JSON instead of a table.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     return heads_commands.list_heads(file, as_json=as_json)
 
@@ -36,7 +36,7 @@ def show(file: Path, head: str | None = None, /, *, as_json: Json = False) -> in
         head: The head; may be left out when there is only one.
         as_json: Write JSON instead of text.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     return heads_commands.show_head(file, head, as_json=as_json)
 
@@ -51,7 +51,7 @@ def rename(file: Path, old: str, new: str, /, *, output: Output) -> int:
         new: Its new name.
         output: The file to write; may be the same.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     return heads_commands.rename(file, old, new, output)
 
@@ -65,7 +65,7 @@ def drop(file: Path, names: list[str], /, *, output: Output) -> int:
         names: The heads to leave out.
         output: The file to write; may be the same.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     return heads_commands.drop(file, names, output)
 
@@ -80,7 +80,7 @@ def copy(file: Path, head: str, name: str, /, *, output: Output) -> int:
         name: The name of the copy.
         output: The file to write; may be the same.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     return heads_commands.copy(file, head, name, output)
 
@@ -95,7 +95,7 @@ def renew(file: Path, head: str, /, *, output: Output, seed: int = 0) -> int:
         output: The file to write; may be the same.
         seed: Of the draw.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     return heads_commands.renew(file, head, seed, output)
 
@@ -123,7 +123,7 @@ def describe(
         licence: Licence of its training data.
         source: Where its training data come from.
     """
-    from lamplighter import heads_commands
+    from lamplighter.commands import heads as heads_commands
 
     facts = {
         "level_of_theory": level,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lamplighter.cli_types import Json, Output
+from lamplighter.cli.types import Json, Output
 from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 _DECK_OPTIONS = DeckOptions()
@@ -54,7 +54,7 @@ def certify(
             the file has tables. Tables differ from the independent evaluation by more
             than rounding does: the certificate says how much is allowed.
     """
-    from lamplighter import lammps_commands
+    from lamplighter.commands import lammps as lammps_commands
     from lamplighter.lammps_interface.certificate import CertifyOptions
 
     options = CertifyOptions(
@@ -94,7 +94,7 @@ def doctor(
         no_trial: Do not run the two atoms.
         as_json: Write JSON instead of lines.
     """
-    from lamplighter import lammps_commands
+    from lamplighter.commands import lammps as lammps_commands
 
     if explain is not None:
         return lammps_commands.explain_errors(explain, as_json=as_json)
@@ -126,7 +126,7 @@ def forecast(
         head: Which head, of a file that holds several.
         as_json: Write JSON instead of lines.
     """
-    from lamplighter import lammps_commands
+    from lamplighter.commands import lammps as lammps_commands
 
     return lammps_commands.forecast(
         model, atoms, density, head, ranks, timestep, as_json=as_json
@@ -159,9 +159,9 @@ def lint(
         lmp: Other options of lmp: --lmp "-k on g 1 -sf kk".
         as_json: Write JSON instead of text.
     """
-    from lamplighter import commands
+    from lamplighter.commands import lammps as lammps_commands
 
-    return commands.lint(script, data, model, var or [], lmp, as_json=as_json)
+    return lammps_commands.lint(script, data, model, var or [], lmp, as_json=as_json)
 
 
 def script(
@@ -183,7 +183,7 @@ def script(
         options: Temperature, steps and the like. An option that the kind does not use
             is refused.
     """
-    from lamplighter import lammps_commands
+    from lamplighter.commands import lammps as lammps_commands
 
     return lammps_commands.write_script(kind, structure, model, output, options)
 

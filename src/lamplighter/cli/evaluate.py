@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from lamplighter.cli_types import Dtype, Json
+from lamplighter.cli.types import Dtype, Json
 
 By: TypeAlias = Literal["config_type", "element", "domain"]
 
@@ -46,7 +46,7 @@ def evaluate(
         dtype: Precision of the evaluation.
         device: Where to compute, as torch names it.
     """
-    from lamplighter import evaluate_commands
+    from lamplighter.commands import evaluate as evaluate_commands
 
     options = evaluate_commands.EvaluateOptions(
         head=head,

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lamplighter import cli_suite
-from lamplighter.cli_parity import parity
-from lamplighter.cli_refs import refs
-from lamplighter.cli_report import add_to
-from lamplighter.cli_types import Dtype
+from lamplighter.cli import suite as cli_suite
+from lamplighter.cli.parity import parity
+from lamplighter.cli.refs import refs
+from lamplighter.cli.report import add_to
+from lamplighter.cli.types import Dtype
 
 validate = App(
     name="validate",
@@ -47,8 +47,8 @@ def validate_model(
         device: Where to compute, as torch names it.
         json: Also write every record into this file.
     """
-    from lamplighter import commands
+    from lamplighter.commands import model_checks
 
-    return commands.check_model(
+    return model_checks.check_model(
         file, head, elements, dtype=dtype, device=device, output=json
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from lamplighter.cli_types import Output
+from lamplighter.cli.types import Output
 
 
 def add_to(validate: App) -> None:
@@ -34,7 +34,7 @@ def report(
         junit: Also write the verdicts as JUnit XML.
         title: Heading of the page.
     """
-    from lamplighter import report_commands
+    from lamplighter.commands import report as report_commands
 
     return report_commands.report(run, output, junit, title)
 
@@ -63,7 +63,7 @@ def compare(
         label_b: What run B is called.
         title: Heading of the page.
     """
-    from lamplighter import report_commands
+    from lamplighter.commands import report as report_commands
 
     return report_commands.compare(
         (run_a, run_b), output, (engine_a, engine_b), (label_a, label_b), title

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from lamplighter.cli_types import Dtype, Json
+from lamplighter.cli.types import Dtype, Json
 
 EngineKind: TypeAlias = Literal["ase", "lammps", "lammps-file", "lammps-lib"]
 
@@ -49,7 +49,7 @@ def parity(
             input.
         as_json: Write JSON instead of tables.
     """
-    from lamplighter import parity_commands
+    from lamplighter.commands import parity as parity_commands
 
     return parity_commands.parity(
         source,

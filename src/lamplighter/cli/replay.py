@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from lamplighter.cli_types import Dtype, Json, Output
+from lamplighter.cli.types import Dtype, Json, Output
 
 Many: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
 
@@ -44,7 +44,7 @@ def label(
         device: Where to compute, as torch names it.
         wait: Seconds to wait for another process that writes the same file.
     """
-    from lamplighter import replay_commands
+    from lamplighter.commands import replay as replay_commands
 
     return replay_commands.label(
         model, files, head, output, dtype=dtype, device=device, wait_s=wait
@@ -85,7 +85,7 @@ def select(
         seed: Changes the draw.
         as_json: Write the report as JSON instead of text.
     """
-    from lamplighter import replay_commands
+    from lamplighter.commands import replay as replay_commands
     from lamplighter.train.finetune_config import ReplaySettings
 
     settings = ReplaySettings(
@@ -103,6 +103,6 @@ def presets(name: str | None = None, /, *, as_json: Json = False) -> int:
         name: A preset; the list when left out.
         as_json: Write JSON instead of text.
     """
-    from lamplighter import replay_commands
+    from lamplighter.commands import replay as replay_commands
 
     return replay_commands.presets(name, as_json=as_json)

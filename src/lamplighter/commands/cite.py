@@ -91,7 +91,7 @@ def _uses(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if path.is_dir():
         return _run_uses(path)
     if path.suffix in {".safetensors", ".pt", ".model"}:
-        from lamplighter.model_commands import facts_of
+        from lamplighter.commands.model import facts_of
 
         return _model_uses(facts_of(path))
     if not path.is_file():

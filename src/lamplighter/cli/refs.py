@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lamplighter.cli_types import Json, Output
+from lamplighter.cli.types import Json, Output
 
 refs = App(
     name="refs",
@@ -36,7 +36,7 @@ def show(
         files: Files of one's own to show as well.
         as_json: Write JSON instead of a table.
     """
-    from lamplighter import refs_commands
+    from lamplighter.commands import refs as refs_commands
 
     return refs_commands.show(
         material, quantity, files or [], unverified=unverified, as_json=as_json
@@ -51,7 +51,7 @@ def check(files: list[Path] | None = None, /) -> int:
         files: Files of one's own; the built-in records when left out. Those of a
             material with built-in records are also held against these.
     """
-    from lamplighter import refs_commands
+    from lamplighter.commands import refs as refs_commands
 
     return refs_commands.check(files or [])
 
@@ -101,7 +101,7 @@ def add(
         secondary: Show them beside others; they give no verdict.
         unverified: They were not checked against their source.
     """
-    from lamplighter import refs_commands
+    from lamplighter.commands import refs as refs_commands
     from lamplighter.validation.refs.writer import Origin
 
     origin = Origin(

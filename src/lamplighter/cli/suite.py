@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from lamplighter.cli_types import Engine, Json, Output
+from lamplighter.cli.types import Engine, Json, Output
 from lamplighter.validation.registry import BUILT_IN
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
@@ -55,7 +55,7 @@ def run(
         junit: Also write the verdicts as JUnit XML.
         as_json: Write the report's document as JSON instead of tables.
     """
-    from lamplighter import suite_commands
+    from lamplighter.commands import suite as suite_commands
 
     return suite_commands.run(
         suite,
@@ -90,7 +90,7 @@ def merge(
         output: Folder for the whole; may be one of them.
         as_json: Write the report's document as JSON instead of tables.
     """
-    from lamplighter import suite_commands
+    from lamplighter.commands import suite as suite_commands
 
     return suite_commands.merge(folders, output, as_json=as_json)
 
@@ -101,7 +101,7 @@ def show(*, as_json: Json = False) -> int:
     Args:
         as_json: Write JSON instead of tables.
     """
-    from lamplighter import suite_commands
+    from lamplighter.commands import suite as suite_commands
 
     return suite_commands.show(as_json=as_json)
 
@@ -114,7 +114,7 @@ def _compute(
     *,
     as_json: bool,
 ) -> int:
-    from lamplighter import suite_commands
+    from lamplighter.commands import suite as suite_commands
 
     request = suite_commands.PropertyRequest(**asked)
     return suite_commands.compute_property(
@@ -203,7 +203,7 @@ def benchmark(
         output: Also write every number into this JSON file.
         as_json: Write JSON instead of tables.
     """
-    from lamplighter import suite_commands
+    from lamplighter.commands import suite as suite_commands
 
     return suite_commands.run_benchmarks(
         names or (),

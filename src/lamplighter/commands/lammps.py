@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,3 +149,74 @@ def write_script(
         info(f"note: {note}")
     info(f"run it there: {deck.command}")
     return DONE
+
+
+def convert(
+    models: Sequence[Path],
+    heads: Sequence[str],
+    elements: Sequence[str],
+    output: Path,
+    *,
+    dtype: str,
+    conditions: Mapping[str, float],
+    tables: bool,
+) -> int:
+    """Write the ML-IAP file of a potential, or of a committee of several."""
+    from lamplighter.lammps_interface.bundle import read
+    from lamplighter.lammps_interface.convert import convert as write_mliap
+    from lamplighter.resources import model_file
+
+    models = [model_file(model) for model in models]
+    path = write_mliap(
+        models,
+        [_head_name(models[0], head) for head in heads] or _head_name(models[0], None),
+        elements,
+        output,
+        dtype=dtype,
+        conditions=conditions,
+        tables=tables,
+    )
+    choice = f" head {heads[0]}" if len(heads) > 1 else ""
+    info(f"wrote {path}")
+    not_compiled = read(path).header.not_compiled
+    if not_compiled:
+        info(f"not compiled: {not_compiled}")
+    if len(models) > 1:
+        info(f"a committee of {len(models)}: LAMMPS gets the mean energies and forces")
+    info(f"in LAMMPS: pair_style mliap unified {path} 0{choice}")
+    info(f"           pair_coeff * * {' '.join(elements)}")
+    return DONE
+
+
+def _head_name(model: Path, head: str | None) -> str:
+    """The name of the head that is meant; an error lists the names."""
+    from lamplighter.model import read_header
+
+    config = read_header(model).config
+    return config.heads[config.head_index(head)].name
+
+
+def lint(
+    script: Path,
+    data: Path | None,
+    model: Path | None,
+    variables: Sequence[tuple[str, str]],
+    options: str,
+    *,
+    as_json: bool,
+) -> int:
+    """Show what is wrong with a LAMMPS script."""
+    from lamplighter.lammps_interface import lint as linter
+    from lamplighter.lammps_interface.lint import report as view
+
+    words = [word for name, text in variables for word in ("-var", name, text)]
+    words += linter.split_options(options)
+    report = linter.lint(script, data, model=model, options=words)
+    lines = (
+        [json.dumps(view.as_json(report), indent=2, ensure_ascii=False)]
+        if as_json
+        else view.as_lines(report)
+    )
+    for line in lines:
+        info(line)
+    return DONE if report.ok else FAILED
