@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lamplighter.errors import ConfigError, explain
+from lamplighter.resources import model_file
 
 
 def build(
@@ -49,7 +50,7 @@ def _field(kind: str, value: object, where: str, folder: Path) -> Any:
     if "Path" in kind:
         if value is None:
             return None
-        return folder / Path(_text(value, where)).expanduser()
+        return folder / model_file(Path(_text(value, where)).expanduser())
     if kind.startswith("Mapping"):
         return dict(mapping(value, where))
     if kind.startswith("tuple"):

@@ -249,3 +249,24 @@ def test_the_shipped_model_has_a_name(
     assert (tmp_path / "h.pt").is_file()
     assert run("convert", "model:none", *words, tmp_path / "no.pt") == 2
     assert "wanted: model:base" in capfd.readouterr().err
+
+
+def test_every_command_about_a_potential_knows_the_shipped_one(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run("heads", "list", "model:base") == 0
+    assert "b3lyp-d3bj" in capfd.readouterr().out
+    assert run("heads", "show", "model:base", "pbe") == 0
+    assert run("heads", "list", "model:best") == 2
+    assert "wanted: model:base" in capfd.readouterr().err
+
+
+def test_tables_can_be_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "h.pt"
+    words = ["--head", "pbe", "--elements", "H", "-o", out, "--no-tables"]
+    assert run("convert", "model:base", *words) == 0
+    capfd.readouterr()
+    assert run("inspect", out, "--json") == 0
+    assert not json.loads(capfd.readouterr().out)["compiled"]

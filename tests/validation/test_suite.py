@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms
 
 from lamplighter.errors import ConfigError, DataError
+from lamplighter.resources import base_model
 from lamplighter.validation.engines.base import EngineInfo
 from lamplighter.validation.materials import parity_structures, structure_of
 from lamplighter.validation.properties.base import Check, PropertyResult, Quantity
@@ -56,6 +57,17 @@ strict: true
     assert suite.references == ("builtin", str(tmp_path / "mine.yaml"))
     assert suite.geometry == "own"
     assert suite.strict
+
+
+def test_a_suite_can_name_the_shipped_model(tmp_path: Path) -> None:
+    suite = suite_from_mapping(
+        mapping(model={"file": "model:base", "head": "pbe"}), tmp_path
+    )
+    assert suite.model.file == base_model()
+    with pytest.raises(ConfigError, match="wanted: model:base"):
+        suite_from_mapping(
+            mapping(model={"file": "model:best", "head": "pbe"}), tmp_path
+        )
 
 
 def test_what_is_left_out_has_defaults() -> None:

@@ -7,19 +7,19 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from lamplighter.cli.types import Dtype, Json
+from lamplighter.cli.types import Dtype, Json, Model
 
 By: TypeAlias = Literal["config_type", "element", "domain"]
 
 
 def evaluate(
-    model: Path,
+    model: Model,
     files: list[Path],
     /,
     *,
     head: str | None = None,
     by: Annotated[list[By] | None, Parameter(consume_multiple=True)] = None,
-    against: Path | None = None,
+    against: Model | None = None,
     labels: Path | None = None,
     as_json: Json = False,
     html: Path | None = None,

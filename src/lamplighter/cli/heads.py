@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cyclopts import App
 
-from lamplighter.cli.types import Json, Output
+from lamplighter.cli.types import Json, Model, Output
 
 heads = App(
     name="heads",
@@ -15,7 +13,7 @@ heads = App(
 
 
 @heads.command(name="list")
-def list_heads(file: Path, /, *, as_json: Json = False) -> int:
+def list_heads(file: Model, /, *, as_json: Json = False) -> int:
     """Every head with its level of theory, elements, and what it was trained on.
 
     Args:
@@ -28,7 +26,7 @@ def list_heads(file: Path, /, *, as_json: Json = False) -> int:
 
 
 @heads.command
-def show(file: Path, head: str | None = None, /, *, as_json: Json = False) -> int:
+def show(file: Model, head: str | None = None, /, *, as_json: Json = False) -> int:
     """Everything about one head: E0, scale, level, licence, its weights.
 
     Args:
@@ -42,7 +40,7 @@ def show(file: Path, head: str | None = None, /, *, as_json: Json = False) -> in
 
 
 @heads.command
-def rename(file: Path, old: str, new: str, /, *, output: Output) -> int:
+def rename(file: Model, old: str, new: str, /, *, output: Output) -> int:
     """Give a head another name.
 
     Args:
@@ -57,7 +55,7 @@ def rename(file: Path, old: str, new: str, /, *, output: Output) -> int:
 
 
 @heads.command
-def drop(file: Path, names: list[str], /, *, output: Output) -> int:
+def drop(file: Model, names: list[str], /, *, output: Output) -> int:
     """Leave heads out; the others stay as they are, to the bit.
 
     Args:
@@ -71,7 +69,7 @@ def drop(file: Path, names: list[str], /, *, output: Output) -> int:
 
 
 @heads.command
-def copy(file: Path, head: str, name: str, /, *, output: Output) -> int:
+def copy(file: Model, head: str, name: str, /, *, output: Output) -> int:
     """Add a copy of a head under another name.
 
     Args:
@@ -86,7 +84,7 @@ def copy(file: Path, head: str, name: str, /, *, output: Output) -> int:
 
 
 @heads.command
-def renew(file: Path, head: str, /, *, output: Output, seed: int = 0) -> int:
+def renew(file: Model, head: str, /, *, output: Output, seed: int = 0) -> int:
     """Draw the readouts of a head anew, so that it can be trained from nothing.
 
     Args:
@@ -102,7 +100,7 @@ def renew(file: Path, head: str, /, *, output: Output, seed: int = 0) -> int:
 
 @heads.command
 def describe(
-    file: Path,
+    file: Model,
     head: str,
     /,
     *,

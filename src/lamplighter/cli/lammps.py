@@ -7,14 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lamplighter.cli.types import Json, Output
+from lamplighter.cli.types import Json, Model, Output
 from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 _DECK_OPTIONS = DeckOptions()
 
 
 def certify(
-    model: Path,
+    model: Model,
     structure: Path | None = None,
     /,
     *,
@@ -75,7 +75,7 @@ def doctor(
     lammps: str | None = None,
     /,
     *,
-    model: Path | None = None,
+    model: Model | None = None,
     explain: str | None = None,
     no_trial: bool = False,
     as_json: Json = False,
@@ -102,7 +102,7 @@ def doctor(
 
 
 def forecast(
-    model: Path,
+    model: Model,
     /,
     *,
     atoms: int,
@@ -138,7 +138,7 @@ def lint(
     data: Path | None = None,
     /,
     *,
-    model: Path | None = None,
+    model: Model | None = None,
     var: Annotated[
         list[tuple[str, str]] | None,
         Parameter(name=["--var", "-var"], allow_leading_hyphen=True),
@@ -167,7 +167,7 @@ def lint(
 def script(
     kind: Kind,
     structure: Path,
-    model: Path,
+    model: Model,
     /,
     *,
     output: Output,

@@ -29,7 +29,7 @@ from lamplighter.cli.examples import EXIT_CODES, add_examples
 from lamplighter.cli.heads import heads
 from lamplighter.cli.lammps import certify, doctor, forecast, lint, lmp, script
 from lamplighter.cli.replay import presets, replay
-from lamplighter.cli.types import Dtype, Json, Output
+from lamplighter.cli.types import Dtype, Json, Model, Output
 from lamplighter.cli.validate import validate
 from lamplighter.errors import LamplighterError
 
@@ -175,7 +175,7 @@ def import_checkpoint(
 
 @app.command
 def select(
-    file: Path,
+    file: Model,
     /,
     *,
     output: Output,
@@ -196,7 +196,7 @@ def select(
 
 
 @app.command
-def inspect(file: Path, /, *, as_json: Json = False) -> int:
+def inspect(file: Model, /, *, as_json: Json = False) -> int:
     """Heads, levels of theory, elements, size and origin of a model file.
 
     Nothing in the file is executed.
@@ -222,7 +222,7 @@ def convert(
     charge: int | None = None,
     spin: int | None = None,
     condition: dict[str, float] | None = None,
-    tables: bool = True,
+    tables: Annotated[bool, Parameter(negative="--no-tables")] = True,
 ) -> int:
     """Write the ML-IAP file that LAMMPS reads: one head or several, some elements.
 

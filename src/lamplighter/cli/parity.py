@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from lamplighter.cli.types import Dtype, Json
+from lamplighter.cli.types import Dtype, Json, Model
 
 EngineKind: TypeAlias = Literal["ase", "lammps", "lammps-file", "lammps-lib"]
 
 
 def parity(
-    source: Path,
+    source: Model,
     structures: list[Path] | None = None,
     /,
     *,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from lamplighter.cli.types import Dtype, Json, Output
+from lamplighter.cli.types import Dtype, Json, Model, Output
 
 Many: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
 
@@ -19,7 +19,7 @@ replay = App(
 
 @replay.command
 def label(
-    model: Path,
+    model: Model,
     files: list[Path],
     /,
     *,
@@ -61,7 +61,7 @@ def select(
     output: Output,
     method: Literal["fps", "elements", "kinds", "random"] = "fps",
     relevance: Literal["any", "shared", "subset"] = "any",
-    model: Path | None = None,
+    model: Model | None = None,
     head: str | None = None,
     seed: int = 0,
     as_json: Json = False,

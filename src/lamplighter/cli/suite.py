@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from lamplighter.cli.types import Engine, Json, Output
+from lamplighter.cli.types import Engine, Json, Model, Output
 from lamplighter.validation.registry import BUILT_IN
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
@@ -108,7 +108,7 @@ def show(*, as_json: Json = False) -> int:
 
 def _compute(
     name: str,
-    model: Path,
+    model: Model,
     structure: Path | None,
     asked: dict[str, Any],
     *,
@@ -126,7 +126,7 @@ def _property(name: str, text: str) -> Callable[..., int]:
     """Return the command `lamplighter validate NAME`: one property of one structure."""
 
     def command(
-        model: Path,
+        model: Model,
         structure: Path,
         /,
         *,
@@ -154,7 +154,7 @@ def _model_property(name: str, text: str) -> Callable[..., int]:
     """Return the command of a property that needs a model and no structure."""
 
     def command(
-        model: Path,
+        model: Model,
         /,
         *,
         elements: Words = None,
@@ -179,7 +179,7 @@ def _model_property(name: str, text: str) -> Callable[..., int]:
 
 
 def benchmark(
-    model: Path,
+    model: Model,
     names: list[str] | None = None,
     /,
     *,

@@ -11,7 +11,7 @@ from lamplighter.cli import suite as cli_suite
 from lamplighter.cli.parity import parity
 from lamplighter.cli.refs import refs
 from lamplighter.cli.report import add_to
-from lamplighter.cli.types import Dtype
+from lamplighter.cli.types import Dtype, Model
 
 validate = App(
     name="validate",
@@ -27,7 +27,7 @@ validate.command(parity)
 
 @validate.command(name="model")
 def validate_model(
-    file: Path,
+    file: Model,
     /,
     *,
     head: str | None = None,

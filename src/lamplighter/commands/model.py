@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from lamplighter.console import info
 from lamplighter.errors import ConfigError, explain
 from lamplighter.files import sha256_file
-from lamplighter.resources import model_file
 
 if TYPE_CHECKING:
     from lamplighter.model.mace_import import Imported
@@ -70,7 +69,7 @@ def select(
 
 def inspect(file: Path, *, as_json: bool) -> int:
     """Show what a model file says about itself."""
-    facts = facts_of(model_file(file))
+    facts = facts_of(file)
     if as_json:
         info(json.dumps(facts, indent=2, ensure_ascii=False))
         return DONE
