@@ -108,7 +108,7 @@ def show(*, as_json: Json = False) -> int:
 
 def _compute(
     name: str,
-    model: Model,
+    model: Path,
     structure: Path | None,
     asked: dict[str, Any],
     *,
