@@ -82,7 +82,8 @@ class Reference:
             wanted, size = _forces(graph, gradient)
             apart = (_forces(graph, found_gradient)[0] - wanted).abs().amax(dim=1)
             forces.append(float((apart / size.clamp(min=1.0)).max()))
-        return Deviation(energy=max(energies), forces=max(forces))
+        # of numpy, because of Python a maximum may leave out what is not a number
+        return Deviation(energy=float(np.max(energies)), forces=float(np.max(forces)))
 
 
 def _forces(graph: Graph, gradients: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class DevicePotential:
         compiled: CompiledPotential,
         device: str,
         operators: Operators | None = None,
+        *,
+        deterministic: bool = False,
     ) -> None:
         """Put the tables of `compiled` on a device.
 
@@ -40,15 +43,29 @@ class DevicePotential:
             compiled: stays as it is.
             device: as torch names it.
             operators: see [`operators_for`][]; its choice when left out.
+            deterministic: whether two runs give the same bits, at some cost in time;
+                operators that are given know it themselves.
         """
         self.config, self.dtype, self.compiled = (
             compiled.config,
             compiled.dtype,
             compiled,
         )
-        self._tensors = TensorPotential(
-            compiled.tables, compiled.dtype, device, operators or operators_for(device)
+        self._device = device
+        self._operators = operators or operators_for(
+            device, deterministic=deterministic
         )
+        self._tensors = TensorPotential(
+            compiled.tables, compiled.dtype, device, self._operators
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DevicePotential, (self.compiled, self._device, self._operators)
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether two runs give the same bits."""
+        return self._operators.deterministic
 
     def evaluate(
         self, graph: Graph, exchange: RowExchange | None = None
@@ -86,12 +103,17 @@ class DevicePotential:
         return found
 
 
-def operators_for(device: str) -> Operators:
-    """Return the kernels for a device: Triton's on a GPU that has it, else torch's."""
+def operators_for(device: str, *, deterministic: bool = False) -> Operators:
+    """Return the kernels for a device: Triton's on a GPU that has it, else torch's.
+
+    Args:
+        device: as torch names it.
+        deterministic: whether sums are made in the same order every time.
+    """
     if torch.device(device).type == "cuda" and importlib.util.find_spec("triton"):
         from lamplighter.model.compiled.kernels.triton_operators import (  # noqa: PLC0415
             TritonOperators,
         )
 
-        return TritonOperators()
-    return TorchOperators()
+        return TritonOperators(deterministic=deterministic)
+    return TorchOperators(deterministic=deterministic)

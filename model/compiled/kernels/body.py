@@ -1,8 +1,9 @@
 """The stages of a compiled potential on tensors, forward and back, without autograd.
 
 Each stage back is the derivative of one forward, in the opposite order; numbers in
-brackets are the equations of docs/potential.md. Nothing is kept of a pair but its
-gradient, and nothing with channels is made for more than `CHUNK` pairs.
+brackets are the equations of docs/potential.md. Nothing with channels is made for more
+than `CHUNK` pairs; what is kept of a pair is its gradient and, where there is room, its
+geometry.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from lamplighter.model.activation import (
-    SIGMOID_SECOND_MOMENT,
-    SILU_SECOND_MOMENT,
-    TANH_SECOND_MOMENT,
-)
 from lamplighter.model.compiled.exchange import RowExchange
+from lamplighter.model.compiled.kernels.dense import (
+    add_rows,
+    degree,
+    gate,
+    gate_back,
+    gathered,
+    read_out,
+    scatter,
+)
 from lamplighter.model.compiled.kernels.operators import Operators, TorchOperators
 from lamplighter.model.compiled.kernels.pairs import (
     Atoms,
-    block_of,
+    Blocks,
+    harmonic_gradients,
+    refuse_misfits,
     repulsion,
     vector_gradients,
 )
 from lamplighter.model.compiled.kernels.unpacked import (
-    LayerTensors,
     PotentialTensors,
     unpack,
 )
@@ -94,8 +100,10 @@ class TensorPotential:
             exchange: fetches the features of ghosts; None: there are none that count.
 
         Raises:
-            DataError: two atoms closer than 0.02 Å.
+            DataError: two atoms closer than 0.02 Å, or a place that is no number.
+            EngineError: atoms or pairs that do not fit together or the tables.
         """
+        refuse_misfits(graph, self.tensors.n_species)
         device = self._device
         centers = graph.centers.to(device)
         own = torch.arange(graph.n_own + 1, device=device)
@@ -122,7 +130,8 @@ class _Evaluation:
         self._p: PotentialTensors = potential.tensors
         self._operators = potential.operators
         self._atoms, self._exchange, self._dtype = atoms, exchange, dtype
-        self._blocks = atoms.blocks()
+        self._blocks = Blocks(atoms, self._p)
+        self._given: dict[int, tuple[Tensor, Tensor]] = {}
         self._own = atoms.species[: atoms.n_own]
         vectors = atoms.vectors
         self._states = [_State() for _ in self._p.layers]
@@ -153,22 +162,22 @@ class _Evaluation:
         layer, state = self._p.layers[t], self._states[t]
         sums = self._new(self._atoms.n_own, layer.n_rows, layer.edge)
         rho = torch.zeros_like(self._energies)
-        for begin, end in self._blocks:
-            block = block_of(self._atoms, self._p, begin, end)
+        for k, (begin, end) in enumerate(self._blocks.ranges):
+            block = self._blocks[k]
             centers = block.centers.long() + begin
             sums[begin:end] = self._operators.sums(
                 layer, block, block.turned(layer), state.rows
             )
             if layer.density is not None:
-                rho.index_add_(0, centers, block.density(layer)[0])
+                self._add(rho, centers, block.density(layer)[0])
             if t == 0:
                 value = repulsion(block, self._atoms, self._p)[0]
-                self._energies.index_add_(0, centers, self._p.scale * value)
+                self._add(self._energies, centers, self._p.scale * value)
         inverse = 1.0 / (layer.alpha + layer.beta * rho)
         state.inverse = inverse.to(self._dtype)[:, None, None]
         sums *= state.inverse
         message = [
-            self._apply(_gathered(sums, layer, l), matrices)
+            self._apply(gathered(sums, layer, l), matrices)
             for l, matrices in sorted(layer.maps["sum"].items())
         ]
         if not layer.gated:
@@ -177,7 +186,7 @@ class _Evaluation:
         for l, residual in enumerate(self._residual(t)):
             message[l] = message[l] + residual
         state.message = message
-        gated = _gate(message)
+        gated = gate(message)
         mixed = [
             self._apply(x, m)
             for x, m in zip(gated, layer.maps["mix"].values(), strict=True)
@@ -193,7 +202,7 @@ class _Evaluation:
             return []
         own = state.rows[: self._atoms.n_own]
         maps = layer.maps["residual"]
-        return [self._apply(_degree(own, l), m) for l, m in sorted(maps.items())]
+        return [self._apply(degree(own, l), m) for l, m in sorted(maps.items())]
 
     def _update(self, t: int) -> None:
         """Equations (13), (14), (15)."""
@@ -201,7 +210,7 @@ class _Evaluation:
         product = self._operators.product(layer.product, state.nodes, self._own)
         update = layer.maps["update"]
         parts = [
-            self._apply(_degree(product, l), update[l]) for l in range(layer.l_out + 1)
+            self._apply(degree(product, l), update[l]) for l in range(layer.l_out + 1)
         ]
         if layer.start is not None:
             parts[0] = parts[0] + layer.start[self._own][:, None]
@@ -209,9 +218,9 @@ class _Evaluation:
             before = self._states[t - 1].features
             for l, matrices in layer.maps.get("skip", {}).items():
                 if l < len(parts):
-                    parts[l] = parts[l] + self._apply(_degree(before, l), matrices)
+                    parts[l] = parts[l] + self._apply(degree(before, l), matrices)
         state.features = torch.cat(parts, dim=1)
-        self._energies += self._p.scale * _read_out(layer, state.features[:, 0])[0]
+        self._energies += self._p.scale * read_out(layer, state.features[:, 0])[0]
         if t + 1 == len(self._p.layers):
             self._energies += self._p.shift
 
@@ -219,7 +228,7 @@ class _Evaluation:
         """Equation (8): what layer `t` takes from neighbours; ghosts are fetched."""
         layer, before = self._p.layers[t], self._states[t - 1].features
         own = [
-            self._apply(_degree(before, l), layer.maps["up"][l])
+            self._apply(degree(before, l), layer.maps["up"][l])
             for l in range(layer.l_edge + 1)
         ]
         rows = self._new(len(self._atoms.species), (layer.l_edge + 1) ** 2, layer.edge)
@@ -236,12 +245,12 @@ class _Evaluation:
         layer, state = self._p.layers[t], self._states[t]
         back = back.clone()
         scalars = state.features[:, 0]
-        back[:, 0] += self._p.scale * _read_out(layer, scalars)[1]
+        back[:, 0] += self._p.scale * read_out(layer, scalars)[1]
         before = self._skip_back(t, back)
         update = layer.maps["update"]
         dproduct = torch.cat(
             [
-                self._apply(_degree(back, l), update[l].mT)
+                self._apply(degree(back, l), update[l].mT)
                 for l in range(layer.l_out + 1)
             ],
             dim=1,
@@ -249,11 +258,11 @@ class _Evaluation:
         dnodes = self._operators.product_back(
             layer.product, state.nodes, self._own, dproduct
         )
-        dmessage = [_degree(dnodes, l) for l in range(self._p.l_max + 1)]
+        dmessage = [degree(dnodes, l) for l in range(self._p.l_max + 1)]
         if layer.gated:
             mix = layer.maps["mix"]
             dgated = [self._apply(x, mix[l].mT) for l, x in enumerate(dmessage)]
-            dmessage = _gate_back(state.message, dgated)
+            dmessage = gate_back(state.message, dgated)
         self._message_back(t, dmessage)
         if t > 0:
             before = before + self._rows_back(t)
@@ -266,7 +275,7 @@ class _Evaluation:
         before = self._zeros(self._p.layers[t - 1].l_out)
         for l, matrices in self._p.layers[t].maps.get("skip", {}).items():
             if l <= self._p.layers[t].l_out:
-                given = self._apply(_degree(back, l), matrices.mT)
+                given = self._apply(degree(back, l), matrices.mT)
                 before[:, l * l : (l + 1) ** 2] += given
         return before
 
@@ -280,10 +289,10 @@ class _Evaluation:
                 own[:, l * l : (l + 1) ** 2] += self._apply(dmessage[l], matrices.mT)
         dsums = self._new(self._atoms.n_own, layer.n_rows, layer.edge)
         for l, matrices in layer.maps["sum"].items():
-            _scatter(dsums, layer, l, self._apply(dmessage[l], matrices.mT))
+            scatter(dsums, layer, l, self._apply(dmessage[l], matrices.mT))
         dsums *= state.inverse
-        for begin, end in self._blocks:
-            self._pairs_back(t, begin, end, dsums[begin:end], drho)
+        for k, (begin, end) in enumerate(self._blocks.ranges):
+            self._pairs_back(t, k, dsums[begin:end], drho)
 
     def _density_back(self, t: int, dmessage: list[Tensor]) -> Tensor:
         """Return dE/drho: a message without its residual is inversely as the norm."""
@@ -292,7 +301,7 @@ class _Evaluation:
         if layer.density is None or layer.beta == 0.0:
             return drho
         message = state.message or [
-            _degree(state.nodes, l) for l in range(self._p.l_max + 1)
+            degree(state.nodes, l) for l in range(self._p.l_max + 1)
         ]
         residual = self._residual(t)
         for l, back in enumerate(dmessage):
@@ -300,25 +309,29 @@ class _Evaluation:
             drho += (back * pure).double().sum((1, 2))
         return -layer.beta * state.inverse[:, 0, 0].double() * drho
 
-    def _pairs_back(
-        self, t: int, begin: int, end: int, dsums: Tensor, drho: Tensor
-    ) -> None:
-        """Add what the sums of some atoms give back to their pairs and neighbours."""
+    def _pairs_back(self, t: int, k: int, dsums: Tensor, drho: Tensor) -> None:
+        """Add what the sums of a block give back to its pairs and neighbours."""
         layer, state = self._p.layers[t], self._states[t]
-        block = block_of(self._atoms, self._p, begin, end)
-        turned = block.turned(layer)
+        block, (begin, end) = self._blocks[k], self._blocks.ranges[k]
         dturned, dr = self._operators.sums_back(
-            layer, block, turned, state.rows, dsums.contiguous(), state.gradients
+            *(layer, block, block.turned(layer), state.rows),
+            *(dsums.contiguous(), state.gradients),
         )
         if layer.density is not None:
             centers = block.centers.long() + begin
             dr = dr + drho[centers] * block.density(layer)[1]
         if t == 0:
             dr = dr + self._p.scale * repulsion(block, self._atoms, self._p)[1]
+        dy = harmonic_gradients(block, layer, dturned)
+        if self._blocks.kept:  # then all layers go back to the vectors together
+            before = self._given.pop(k, None)
+            if before is not None:
+                dy, dr = before[0] + dy, before[1] + dr
+            if t > 0:
+                self._given[k] = dy, dr
+                return
         pairs = slice(int(self._atoms.first[begin]), int(self._atoms.first[end]))
-        self._gradients[pairs] += vector_gradients(
-            block, layer, self._p.l_max, dturned, dr
-        )
+        self._gradients[pairs] += vector_gradients(block, self._p.l_max, dy, dr)
 
     def _rows_back(self, t: int) -> Tensor:
         """Equation (8): to the features of the layer before; ghosts give back first."""
@@ -332,7 +345,7 @@ class _Evaluation:
             self._zeros(self._p.layers[t - 1].l_out),
         )
         for l in range(layer.l_edge + 1):
-            back = self._apply(_degree(own, l), layer.maps["up"][l].mT)
+            back = self._apply(degree(own, l), layer.maps["up"][l].mT)
             before[:, l * l : (l + 1) ** 2] += back
         return before
 
@@ -345,87 +358,12 @@ class _Evaluation:
             out[rows] = x[rows] @ matrix
         return out
 
+    def _add(self, out: Tensor, rows: Tensor, values: Tensor) -> None:
+        """Add values of pairs to the rows of atoms."""
+        add_rows(out, rows, values, deterministic=self._operators.deterministic)
+
     def _new(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self._dtype, device=self._own.device)
 
     def _zeros(self, l: int) -> Tensor:
         return self._new(self._atoms.n_own, (l + 1) ** 2, self._p.channels)
-
-
-def _degree(rows: Tensor, l: int) -> Tensor:
-    """Return the components of a degree, ``[n, 2 l + 1, channels]``."""
-    return rows[:, l * l : (l + 1) ** 2]
-
-
-def _gathered(sums: Tensor, layer: LayerTensors, l: int) -> Tensor:
-    """Return the sums of degree `l`, ``[n, 2 l + 1, n_paths * edge]``."""
-    row, n_paths = layer.rows_of(l)
-    own = sums[:, row : row + n_paths * (2 * l + 1)]
-    found: Tensor = own.unflatten(1, (n_paths, 2 * l + 1)).transpose(1, 2).flatten(2)
-    return found
-
-
-def _scatter(dsums: Tensor, layer: LayerTensors, l: int, given: Tensor) -> None:
-    """Put what `_gathered` would take."""
-    row, n_paths = layer.rows_of(l)
-    rows = given.unflatten(2, (n_paths, layer.edge)).transpose(1, 2).flatten(1, 2)
-    dsums[:, row : row + n_paths * (2 * l + 1)] = rows
-
-
-def _gate(message: list[Tensor]) -> list[Tensor]:
-    """Equation (11)."""
-    scalars, *gates = _chunks(message)
-    out = [SILU_SECOND_MOMENT * torch.nn.functional.silu(scalars)]
-    for gate, higher in zip(gates, message[1:], strict=True):
-        out.append(SIGMOID_SECOND_MOMENT * gate.sigmoid() * higher)
-    return out
-
-
-def _gate_back(message: list[Tensor], dgated: list[Tensor]) -> list[Tensor]:
-    """Return dE/d message."""
-    scalars, *gates = _chunks(message)
-    s = scalars.sigmoid()
-    first = [SILU_SECOND_MOMENT * s * (1.0 + scalars * (1.0 - s)) * dgated[0]]
-    others = []
-    for gate, higher, back in zip(gates, message[1:], dgated[1:], strict=True):
-        s = SIGMOID_SECOND_MOMENT * gate.sigmoid()
-        slope = s * (1.0 - gate.sigmoid())
-        first.append(slope * (back * higher).sum(1, keepdim=True))
-        others.append(s * back)
-    return [torch.cat(first, dim=2), *others]
-
-
-def _chunks(message: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return the scalars and the gates of each higher degree."""
-    return message[0].chunk(len(message), dim=2)
-
-
-def _read_out(layer: LayerTensors, scalars: Tensor) -> tuple[Tensor, Tensor]:
-    """Return equation (15), ``[n]`` in float64, and its derivative."""
-    if layer.readout == 0:
-        return scalars.new_zeros(len(scalars)).double(), torch.zeros_like(scalars)
-    head = layer.head
-    x = scalars @ head["first"]
-    if layer.readout == 1:
-        return x[:, 0].double(), head["first"][:, 0].expand_as(scalars)
-    value, slope = _active(layer.activation, x)
-    if layer.readout == 2:
-        energy = (value * head["second"]).double().sum(1)
-        return energy, (head["second"] * slope) @ head["first"].T
-    deep, deep_slope = _active(
-        layer.activation, value @ head["middle"] + head["middle_bias"]
-    )
-    energy = (deep * head["second"]).double().sum(1) + float(head["bias"][0])
-    inner = (head["second"] * deep_slope) @ head["middle"].T
-    return energy, (inner * slope) @ head["first"].T
-
-
-def _active(kind: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return an activation of unit second moment and its derivative."""
-    if kind == 0:
-        s = x.sigmoid()
-        return SILU_SECOND_MOMENT * x * s, SILU_SECOND_MOMENT * s * (1 + x * (1 - s))
-    if kind == 1:
-        y = x.tanh()
-        return TANH_SECOND_MOMENT * y, TANH_SECOND_MOMENT * (1.0 - y * y)
-    return (x.abs(), x.sign()) if kind == 2 else (x, torch.ones_like(x))

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
+from lamplighter.model.compiled.kernels.dense import add_rows
 from lamplighter.model.compiled.kernels.pairs import PairBlock
 from lamplighter.model.compiled.kernels.program import Monomials, ProductTerms
 from lamplighter.model.compiled.kernels.unpacked import LayerTensors, Path
@@ -16,7 +17,13 @@ _MOST: Final = 2**24
 
 
 class Operators(Protocol):
-    """What costs time; everything else is matrices and single components."""
+    """What costs time; everything else is matrices and single components.
+
+    Attributes:
+        deterministic: whether sums are made in the same order every time.
+    """
+
+    deterministic: bool
 
     def sums(
         self, layer: LayerTensors, block: PairBlock, turned: Tensor, u: Tensor | None
@@ -65,7 +72,15 @@ class Operators(Protocol):
 
 
 class TorchOperators:
-    """The readable twins, on any device."""
+    """The readable twins, on any device.
+
+    Attributes:
+        deterministic: see [`Operators`][].
+    """
+
+    def __init__(self, *, deterministic: bool = False) -> None:
+        """Make them; on a GPU `deterministic` ones are slower."""
+        self.deterministic = deterministic
 
     def sums(
         self, layer: LayerTensors, block: PairBlock, turned: Tensor, u: Tensor | None
@@ -83,7 +98,7 @@ class TorchOperators:
                     weighted = weighted * sent
                 message = torch.einsum("pij,pic->pjc", t, weighted)
                 rows = slice(path.row, path.row + path.sizes[1])
-                out[:, rows] = out[:, rows].index_add(0, center, message)
+                self._add(out[:, rows], center, message)
         return out
 
     def sums_back(
@@ -119,20 +134,51 @@ class TorchOperators:
                 if du is not None:
                     features = slice(path.l1**2, (path.l1 + 1) ** 2)
                     neighbor = block.neighbors[pairs].long()
-                    given = torch.zeros_like(du[:, features])
-                    given.index_add_(0, neighbor, radial[:, None, own] * back)
-                    du[:, features] += given
+                    self._add(du[:, features], neighbor, radial[:, None, own] * back)
         return dturned, dr
 
     def product(self, terms: ProductTerms, b: Tensor, species: Tensor) -> Tensor:
         """Return the symmetric product; see [`Operators`][]."""
-        return _added(terms.there, terms.weights, b, species, None)
+        return self._added(terms.there, terms.weights, b, species, None)
 
     def product_back(
         self, terms: ProductTerms, b: Tensor, species: Tensor, g: Tensor
     ) -> Tensor:
         """Return what the product gives back; see [`Operators`][]."""
-        return _added(terms.back, terms.weights, b, species, g)
+        return self._added(terms.back, terms.weights, b, species, g)
+
+    def _add(self, out: Tensor, rows: Tensor, values: Tensor) -> None:
+        add_rows(out, rows, values, deterministic=self.deterministic)
+
+    def _added(
+        self,
+        terms: Monomials,
+        weights: Tensor,
+        b: Tensor,
+        species: Tensor,
+        other: Tensor | None,
+    ) -> Tensor:
+        """Return all sums of monomials, ``[n_atoms, n_results, channels]``."""
+        n_atoms, _, channels = b.shape
+        counts = terms.first.diff().long()
+        result = torch.repeat_interleave(
+            torch.arange(terms.n_results, device=b.device), counts
+        )
+        found = b.new_zeros(n_atoms, terms.n_results, channels)
+        step = max(1, _MOST // max(len(terms.values) * channels, 1))
+        for begin in range(0, n_atoms, step):
+            own = slice(begin, min(begin + step, n_atoms))
+            # Row -1, which stands for no factor, is one.
+            ones = b.new_ones(own.stop - own.start, 1, channels)
+            rows = torch.cat([b[own], ones], dim=1)
+            kind = species[own] if len(weights) > 1 else torch.zeros_like(species[own])
+            value = terms.values[:, None] * weights[kind][:, terms.path.long()]
+            for k in range(terms.factors.shape[1]):
+                value = value * rows[:, terms.factors[:, k].long()]
+            if other is not None:
+                value = value * other[own][:, terms.source.long()]
+            self._add(found[own].transpose(0, 1), result, value.transpose(0, 1))
+        return found
 
 
 def _slices(n_pairs: int, layer: LayerTensors) -> list[slice]:
@@ -162,29 +208,3 @@ def _sent(
     if u is None:
         return None
     return u[block.neighbors[pairs].long(), path.l1**2 : (path.l1 + 1) ** 2]
-
-
-def _added(
-    terms: Monomials, weights: Tensor, b: Tensor, species: Tensor, other: Tensor | None
-) -> Tensor:
-    """Return all sums of monomials, ``[n_atoms, n_results, channels]``."""
-    n_atoms, _, channels = b.shape
-    counts = terms.first.diff().long()
-    result = torch.repeat_interleave(
-        torch.arange(terms.n_results, device=b.device), counts
-    )
-    found = b.new_zeros(n_atoms, terms.n_results, channels)
-    step = max(1, _MOST // max(len(terms.values) * channels, 1))
-    for begin in range(0, n_atoms, step):
-        own = slice(begin, min(begin + step, n_atoms))
-        # Row -1, which stands for no factor, is one.
-        ones = b.new_ones(own.stop - own.start, 1, channels)
-        rows = torch.cat([b[own], ones], dim=1)
-        kind = species[own] if len(weights) > 1 else torch.zeros_like(species[own])
-        value = terms.values[:, None] * weights[kind][:, terms.path.long()]
-        for k in range(terms.factors.shape[1]):
-            value = value * rows[:, terms.factors[:, k].long()]
-        if other is not None:
-            value = value * other[own][:, terms.source.long()]
-        found[own] = found[own].index_add(1, result, value)
-    return found

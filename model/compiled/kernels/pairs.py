@@ -7,13 +7,17 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from lamplighter.errors import DataError, explain
+from lamplighter.errors import DataError, EngineError, explain
 from lamplighter.model.angular import spherical_harmonics
 from lamplighter.model.compiled.kernels.unpacked import LayerTensors, PotentialTensors
+from lamplighter.model.graph import Graph
 from lamplighter.model.repulsion import zbl_pair_energy
 
 CHUNK = 65_536
 """Pairs that are looked at together: what is kept of each is bounded by this."""
+
+KEPT_BYTES = 2**28
+"""Geometry of all pairs up to this size is kept from stage to stage."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,46 @@ class PairBlock:
         return torch.cat(parts, dim=1).contiguous()
 
 
+class Blocks:
+    """The pairs of all atoms, block by block.
+
+    Their geometry, which has no channels, is computed once where there is room for it,
+    and otherwise whenever a stage looks at it.
+    """
+
+    def __init__(self, atoms: Atoms, p: PotentialTensors) -> None:
+        """Look at the pairs of `atoms`.
+
+        Raises:
+            DataError: two atoms closer than the first knot, where all are kept.
+        """
+        self._atoms, self._p = atoms, p
+        self.ranges = atoms.blocks()
+        # vectors, distances, harmonics, values and slopes, places
+        numbers = 4 + (p.l_max + 1) ** 2 + 4 * p.order + 2
+        kept = 8 * numbers * len(atoms.centers) <= KEPT_BYTES
+        self._kept = [block_of(atoms, p, *x) for x in self.ranges] if kept else None
+
+    def __len__(self) -> int:
+        """Return the number of blocks."""
+        return len(self.ranges)
+
+    def __getitem__(self, k: int) -> PairBlock:
+        """Return a block, kept or new.
+
+        Raises:
+            DataError: two atoms closer than the first knot.
+        """
+        if self._kept is not None:
+            return self._kept[k]
+        return block_of(self._atoms, self._p, *self.ranges[k])
+
+    @property
+    def kept(self) -> bool:
+        """Return whether the geometry of all blocks is kept."""
+        return self._kept is not None
+
+
 def block_of(atoms: Atoms, p: PotentialTensors, begin: int, end: int) -> PairBlock:
     """Return the pairs of the own atoms from `begin` to before `end`.
 
@@ -106,7 +150,8 @@ def block_of(atoms: Atoms, p: PotentialTensors, begin: int, end: int) -> PairBlo
     pairs = slice(int(atoms.first[begin]), int(atoms.first[end]))
     vectors = atoms.vectors[pairs]
     distances = torch.linalg.vector_norm(vectors, dim=1)
-    if len(distances) and float(distances.min()) < p.first_knot:
+    # written so that distances that are not numbers are refused too
+    if len(distances) and not float(distances.min()) >= p.first_knot:
         raise DataError(
             explain("two atoms are too close", wanted="atoms at least 0.02 Å apart")
         )
@@ -158,23 +203,33 @@ def _weights(t: Tensor, order: int) -> tuple[Tensor, Tensor]:
     return torch.stack(value, dim=1), torch.stack(slope, dim=1)
 
 
-def vector_gradients(
-    block: PairBlock, layer: LayerTensors, l_max: int, dturned: Tensor, dr: Tensor
+def harmonic_gradients(
+    block: PairBlock, layer: LayerTensors, dturned: Tensor
 ) -> Tensor:
-    """Return dE/d vector of each pair from those by turned harmonics and distance.
+    """Return dE/dY ``[n, (l_max + 1)^2]`` from that by turned harmonics.
 
     Args:
         block: the pairs.
         layer: whose couplings turned the harmonics.
-        l_max: highest degree of these.
         dturned: ``[n, n_turns]``.
-        dr: ``[n]``, float64.
     """
     dy = torch.zeros_like(block.harmonics)
     for path in layer.paths:
         size = path.sizes[0] * path.sizes[1]
         part = dturned[:, path.turn : path.turn + size] @ path.coupling.T
         dy[:, path.l2**2 : (path.l2 + 1) ** 2] += part
+    return dy
+
+
+def vector_gradients(block: PairBlock, l_max: int, dy: Tensor, dr: Tensor) -> Tensor:
+    """Return dE/d vector of each pair from those by harmonics and distance.
+
+    Args:
+        block: the pairs.
+        l_max: highest degree of the harmonics.
+        dy: ``[n, (l_max + 1)^2]``, float64.
+        dr: ``[n]``, float64.
+    """
 
     def of_vectors(vectors: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
@@ -205,3 +260,29 @@ def repulsion(
     ones = torch.ones_like(block.distances)
     found = torch.func.jvp(energy, (block.distances,), (ones,))
     return found[0], found[1]
+
+
+def refuse_misfits(graph: Graph, n_species: int) -> None:
+    """Refuse indices that would read other rows of the tables, or none of them.
+
+    Raises:
+        EngineError: with everything that is wrong.
+    """
+    species, centers, neighbors = graph.species, graph.centers, graph.neighbors
+    problems = {
+        "an atom of unknown species": _outside(species, n_species),
+        "a centre that is not among the own atoms": _outside(centers, graph.n_own),
+        "a neighbour that is not among the atoms": _outside(neighbors, len(species)),
+        "pairs that are not grouped by atom": bool((centers.diff() < 0).any()),
+        "centres and neighbours of different pairs": len(centers) != len(neighbors)
+        or len(centers) != len(graph.pair_vectors),
+    }
+    found = [what for what, there in problems.items() if there]
+    if found:
+        raise EngineError(
+            explain("the compiled potential stopped", got=", ".join(found))
+        )
+
+
+def _outside(indices: Tensor, n: int) -> bool:
+    return bool(((indices < 0) | (indices >= n)).any())

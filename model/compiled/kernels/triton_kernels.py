@@ -1,9 +1,10 @@
 """Kernels for GPUs; import this only where Triton is installed.
 
 A program of `sums` holds one atom and some channels, and walks over the neighbours: a
-pair is never stored with its channels. Programs of `sums_back` hold one pair. Both are
-started once for each coupling, whose sizes are then known to the compiler. Programs of
-`added` hold one atom and some channels and walk over monomials.
+pair is never stored with its channels. Programs of `sums_back` hold one pair, those of
+`features_back` one neighbour. All are started once for each coupling, whose sizes are
+then known to the compiler. Programs of `added` hold one atom and some channels and walk
+over monomials.
 
 Rows and columns come in powers of two in Triton; what is too much is masked.
 """
@@ -116,11 +117,12 @@ def sums_back(
     P3: tl.constexpr,
     NUMBERS: tl.constexpr,
     BLOCK: tl.constexpr,
+    ATOMIC: tl.constexpr,
 ):
     """What g gives back to T, to the distance and to the features of the neighbour.
 
     Neighbours are shared by pairs, so that their sums are atomic, and their rounding
-    changes from run to run.
+    changes from run to run; without ATOMIC they are left to `features_back`.
     """
     pair = tl.program_id(0)
     m1, m3 = tl.arange(0, P1), tl.arange(0, P3)
@@ -152,13 +154,75 @@ def sums_back(
             rows = (at + m1[:, None]) * edge + channel[None, :]
             known = (m1[:, None] < N1) & mask[None, :]
             sent = tl.load(features + rows, mask=known, other=0.0)
-            tl.atomic_add(dfeatures + rows, radial[None, :] * back, mask=known)
+            if ATOMIC:
+                tl.atomic_add(dfeatures + rows, radial[None, :] * back, mask=known)
         along += tl.sum(tl.sum(slope[None, :] * sent * back, axis=1), axis=0)
         weighted = sent * radial[None, :]
         dt += tl.sum(weighted[:, None, :] * taken[None, :, :], axis=2)
     tl.store(dturned + places, dt, mask=there)
     one = pair + tl.arange(0, 1)
     tl.store(dr + one, tl.load(dr + one) + along)
+
+
+@triton.jit
+def features_back(
+    dfeatures,
+    table,
+    values,
+    knots,
+    turned,
+    g,
+    targets,
+    first,
+    order,
+    centers,
+    edge,
+    n_weights,
+    begin,
+    n_turns,
+    turn,
+    n_rows,
+    row,
+    n_features,
+    feature,
+    N1: tl.constexpr,
+    N3: tl.constexpr,
+    P1: tl.constexpr,
+    P3: tl.constexpr,
+    NUMBERS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """What g gives back to the features of neighbours, always in the same order.
+
+    A program holds one neighbour and some channels, and walks over the pairs that end
+    there: the place in memory is its own.
+    """
+    target = tl.program_id(0)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    mask = channel < edge
+    m1, m3 = tl.arange(0, P1), tl.arange(0, P3)
+    places = turn + m1[:, None] * N3 + m3[None, :]
+    there = (m1[:, None] < N1) & (m3[None, :] < N3)
+    total = tl.zeros([P1, BLOCK], dtype=dfeatures.dtype.element_ty)
+    for k in range(tl.load(first + target), tl.load(first + target + 1)):
+        pair = tl.load(order + k)
+        radial = interpolated(
+            table, values, knots, pair, channel, mask, n_weights, begin, NUMBERS
+        )
+        t = tl.load(turned + pair * n_turns + places, mask=there, other=0.0)
+        center = tl.load(centers + pair).to(tl.int64) * n_rows + row
+        taken = tl.load(
+            g + (center + m3[:, None]) * edge + channel[None, :],
+            mask=(m3[:, None] < N3) & mask[None, :],
+            other=0.0,
+        )
+        back = tl.sum(t[:, :, None] * taken[None, :, :], axis=1)
+        total += radial[None, :] * back
+    at = tl.load(targets + target).to(tl.int64) * n_features + feature
+    rows = (at + m1[:, None]) * edge + channel[None, :]
+    known = (m1[:, None] < N1) & mask[None, :]
+    before = tl.load(dfeatures + rows, mask=known, other=0.0)
+    tl.store(dfeatures + rows, before + total, mask=known)
 
 
 @triton.jit

@@ -37,15 +37,26 @@ class TritonOperators:
 
     Tensors lie on a GPU; with ``TRITON_INTERPRET=1`` set before Triton is imported,
     on a processor, slowly.
+
+    Attributes:
+        deterministic: see [`Operators`][].
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, deterministic: bool = False) -> None:
         """Import Triton.
+
+        Args:
+            deterministic: gradients of neighbours are gathered pair after pair, not
+                added atomically.
 
         Raises:
             OptionalDependencyError: it is not installed.
         """
+        self.deterministic = deterministic
         self._kernels = _kernels()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _operators, (self.deterministic,)
 
     def sums(
         self, layer: LayerTensors, block: PairBlock, turned: Tensor, u: Tensor | None
@@ -81,13 +92,26 @@ class TritonOperators:
         if len(turned) == 0:
             return dturned, dr.double()
         values, slopes = block.values.to(turned.dtype), block.slopes.to(turned.dtype)
+        received = None
+        if du is not None and self.deterministic:
+            received = _received(block.neighbors)
         for path in layer.paths:
+            if du is not None and received is not None:
+                own, first, order = received
+                grid = (len(own), -(-layer.edge // _BLOCK))
+                self._kernels.features_back[grid](
+                    *(du, layer.radial, values, block.knots, turned, g),
+                    *(own, first, order, block.centers),
+                    *_sizes(layer, path, u),
+                    **_sizes_known(path, values),
+                )
             self._kernels.sums_back[(len(turned),)](
                 *(dturned, dr, _or_empty(du, g), layer.radial, values, slopes),
                 *(block.knots, turned, _or_empty(u, g), g),
                 *(block.centers, block.neighbors),
                 *_sizes(layer, path, u),
                 **_constants(path, u, values),
+                ATOMIC=received is None,
             )
         return dturned, dr.double()
 
@@ -126,6 +150,24 @@ class TritonOperators:
         return out
 
 
+def _operators(deterministic: bool) -> TritonOperators:
+    """Return operators as they were; what they import cannot be pickled."""
+    return TritonOperators(deterministic=deterministic)
+
+
+def _received(neighbors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the pairs by their neighbours, in one and the same order.
+
+    Returns:
+        neighbours that occur, first pair of each and one after the last, and pairs;
+        int32.
+    """
+    rows, order = neighbors.sort(stable=True)
+    own, counts = torch.unique_consecutive(rows, return_counts=True)
+    first = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+    return own.int(), first.int(), order.int()
+
+
 def _or_empty(given: Tensor | None, other: Tensor) -> Tensor:
     """Return a tensor to point to; the other one where it is not looked at."""
     return other if given is None else given
@@ -142,9 +184,13 @@ def _sizes(layer: LayerTensors, path: Path, u: Tensor | None) -> tuple[int, ...]
 
 def _constants(path: Path, u: Tensor | None, values: Tensor) -> dict[str, int | bool]:
     """Return what the compiler has to know."""
+    return {"FIRST": u is None, **_sizes_known(path, values)}
+
+
+def _sizes_known(path: Path, values: Tensor) -> dict[str, int | bool]:
+    """Return the sizes of a coupling, and those rounded up to powers of two."""
     n1, n3 = path.sizes
     return {
-        "FIRST": u is None,
         "N1": n1,
         "N3": n3,
         "P1": 1 << (n1 - 1).bit_length(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -116,6 +117,42 @@ def test_what_is_given_back_is_the_derivative(scene, kind) -> None:
     ]
     slope = (ends[0] - ends[1]) / (2 * step)
     assert slope == pytest.approx(float((back * direction).sum()), rel=1e-7)
+
+
+def test_gradients_of_neighbours_in_any_order_of_programs(scene, monkeypatch) -> None:
+    """Atomics depend on the order of programs in the last bit; gathering does not."""
+    if DEVICE != "cpu":
+        pytest.skip("the order of programs is the GPU's")
+    from triton.runtime.interpreter import interpreter_builder
+
+    _, layer, block, graph, random = scene
+    u = random(graph.n_atoms, (layer.l_edge + 1) ** 2, layer.edge)
+    g = random(graph.n_own, layer.n_rows, layer.edge)
+    # several pairs that end at each atom, so that there is an order
+    turned = block.turned(layer) * random(len(block.distances), 1)
+    set_place = interpreter_builder.set_grid_idx
+
+    def backwards(x: int, y: int, z: int) -> None:
+        set_place(interpreter_builder.grid_dim[0] - 1 - x, y, z)
+
+    same = []
+    for deterministic in (False, True):
+        these = module.TritonOperators(deterministic=deterministic)
+        found = []
+        for place in (set_place, backwards):
+            monkeypatch.setattr(interpreter_builder, "set_grid_idx", place)
+            du = torch.ones_like(u)
+            found.append((*these.sums_back(layer, block, turned, u, g, du), du))
+        same.append(all(torch.equal(*pair) for pair in zip(*found, strict=True)))
+        expected = torch.ones_like(u)
+        TorchOperators().sums_back(layer, block, turned, u, g, expected)
+        torch.testing.assert_close(found[0][-1], expected, rtol=1e-12, atol=1e-12)
+    assert same == [False, True]
+
+
+def test_copies_of_operators() -> None:
+    other = copy.deepcopy(module.TritonOperators(deterministic=True))
+    assert other.deterministic
 
 
 def test_nothing_gives_nothing(scene) -> None:
