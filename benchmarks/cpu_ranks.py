@@ -16,8 +16,6 @@ waiting. Wall time of the steps alone; the jobs take turns; medians.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
 import re
 import statistics
 import subprocess
@@ -27,15 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import result_file
 from cpu_size import write_atoms, write_model
 from cpu_step_lammps import DYNAMICS, SCRIPT
-from train_step import machine
 
 mpl.use("svg")
 
 import matplotlib.pyplot as plt
 
-HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
 LOOP = re.compile(r"^Loop time of (\S+) on (\d+) procs for (\d+) steps", re.MULTILINE)
 
@@ -96,14 +93,13 @@ def scale(
         prepare(folder / name, model, (long // 2, cells, cells), steps)
     turns = [turn(folder) for _ in range(options.turns)]
     ratios = [one["two_jobs"] / one["two_ranks"] for one in turns]
-    speedups = [one["one_rank"] / one["two_ranks"] for one in turns]
     case = {
         "atoms": atoms,
         "atoms_per_rank": atoms // 2,
         "seconds_per_step": turns,
         "efficiency": round(statistics.median(ratios), 3),
         "efficiencies": [round(one, 3) for one in ratios],
-        "speed_up": round(statistics.median(speedups), 3),
+        "speed_up": round(statistics.median(speed_ups(turns)), 3),
     }
     print(
         f"{atoms} atoms on two ranks: efficiency {case['efficiency']}, speed-up over"
@@ -114,24 +110,43 @@ def scale(
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw the efficiency against the number of atoms per rank."""
+    """Draw weak and strong scaling beside each other, by number of atoms."""
     mpl.rcParams["svg.hashsalt"] = "lamplighter"  # the same file every time
-    figure, axes = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
+    figure, (weak, strong) = plt.subplots(
+        1, 2, figsize=(9.0, 3.4), layout="constrained"
+    )
     cases = result["cases"]
-    for case in cases:
-        turns = case["efficiencies"]
-        axes.plot([case["atoms_per_rank"]] * len(turns), turns, ".", color="#b0c4d8")
-    places = [case["atoms_per_rank"] for case in cases]
-    medians = [case["efficiency"] for case in cases]
-    axes.plot(places, medians, "o-", color="#204080", label="two ranks, median")
-    axes.axhline(0.9, color="#808080", linewidth=0.8, label="90 %")
-    axes.set_xscale("log")
-    axes.set_ylim(0.0, 1.2)
-    axes.set_xlabel("atoms per rank")
-    axes.set_ylabel("two jobs of half the size = 1")
-    axes.legend(fontsize=8, loc="lower right")
+    _curve(weak, [(c["atoms_per_rank"], c["efficiencies"]) for c in cases])
+    weak.axhline(0.9, color="#808080", linewidth=0.8, label="90 %")
+    weak.set_ylim(0.0, 1.2)
+    weak.set_xlabel("atoms per rank")
+    weak.set_ylabel("two jobs of half the size = 1")
+    weak.set_title("weak scaling", fontsize=10)
+    _curve(strong, [(c["atoms"], speed_ups(c["seconds_per_step"])) for c in cases])
+    strong.axhline(2.0, color="#808080", linewidth=0.8, label="two cores")
+    strong.set_ylim(0.0, 2.2)
+    strong.set_xlabel("atoms")
+    strong.set_ylabel("one rank / two ranks")
+    strong.set_title("strong scaling", fontsize=10)
+    for axes in (weak, strong):
+        axes.set_xscale("log")
+        axes.legend(fontsize=8, loc="lower right")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+
+
+def _curve(axes: Any, points: list[tuple[int, list[float]]]) -> None:
+    """Draw the turns as dots and their medians as a line."""
+    for place, turns in points:
+        axes.plot([place] * len(turns), turns, ".", color="#b0c4d8")
+    places = [place for place, _ in points]
+    medians = [statistics.median(turns) for _, turns in points]
+    axes.plot(places, medians, "o-", color="#204080", label="two ranks, median")
+
+
+def speed_ups(turns: list[dict[str, float]]) -> list[float]:
+    """Return time of one rank over that of two, of each turn."""
+    return [one["one_rank"] / one["two_ranks"] for one in turns]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--channels", type=int, default=128)
     add("--turns", type=int, default=3)
     add("--steps", type=int, default=2)
-    add("--out", type=Path, default=HERE / "results" / "cpu_ranks.json")
+    add("--out", type=Path, default=result_file.RESULTS / "cpu_ranks.json")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -151,13 +166,8 @@ def main(arguments: list[str] | None = None) -> None:
             scale(model, folder / str(cells), cells, 2 * cells, options)
             for cells in options.cells
         ]
-    result = {
-        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
-        "machine": machine(),
-        "settings": {k: v for k, v in vars(options).items() if k != "out"},
-        "cases": cases,
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    result = result_file.started(options, cases=cases)
+    result_file.write(result, options.out)
     draw(result, options.out.with_suffix(".svg"))
 
 

@@ -11,13 +11,13 @@ mace-torch makes a model with random weights, which all evaluate; energies and f
 must agree before anything is timed. The sides are processes that take turns, so that
 what else the machine does hits all of them. The main number is CPU time per atom and
 step, because the wall time of a shared machine measures its neighbours. Median and
-minimum are over the turns.
+minimum are over the turns. With ``--threads 2`` a step is shared by two cores, and wall
+time is the main number; such a run wants a machine without other work.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import sys
 import tempfile
@@ -26,11 +26,11 @@ from typing import Any
 
 import cpu_step_plot
 import numpy as np
+import result_file
 from cpu_step_side import structure
-from train_step import SideProcess, machine
+from train_step import SideProcess
 from train_step_shapes import ELEMENTS, SHAPES
 
-HERE = Path(__file__).resolve().parent
 MACE, SYMMETRIX = "mace", "symmetrix"
 ASE, LAMMPS = "lamplighter", "lammps"
 WIDTHS = {"mp0": (128, 128), "mh1": (512, 128)}
@@ -72,7 +72,8 @@ def run_case(options: argparse.Namespace, shape: str, dtype: str) -> dict[str, A
         "differences": agreed,
         "sides": {name: _report(name, x, n_atoms) for name, x in sides.items()},
     }
-    result["ratios"] = _ratios(result["sides"])
+    result["ratios"] = _ratios(result["sides"], "cpu_ms")
+    result["wall_ratios"] = _ratios(result["sides"], "wall_ms")
     return result
 
 
@@ -137,11 +138,11 @@ def _report(name: str, side: SideProcess, n_atoms: int) -> dict[str, Any]:
     return report
 
 
-def _ratios(sides: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return how many times more CPU time the peers take than ours."""
+def _ratios(sides: dict[str, dict[str, Any]], clock: str) -> dict[str, Any]:
+    """Return how many times more time the peers take than ours."""
     return {
         f"{peer}/{own}": {
-            key: round(sides[peer]["cpu_ms"][key] / sides[own]["cpu_ms"][key], 3)
+            key: round(sides[peer][clock][key] / sides[own][clock][key], 3)
             for key in ("median", "min")
         }
         for peer in (MACE, SYMMETRIX)
@@ -160,8 +161,10 @@ def describe(case: dict[str, Any]) -> str:
             f" wall {wall['median']:.3f} (least {wall['min']:.3f})"
             f" set-up {setup['cpu']:.0f} s CPU"
         )
-    ratios = (f"{k} {v['median']:.1f}" for k, v in case["ratios"].items())
-    return "\n".join([*lines, "  ratios of CPU time: " + ", ".join(ratios)])
+    for clock, key in (("CPU", "ratios"), ("wall", "wall_ratios")):
+        ratios = (f"{k} {v['median']:.1f}" for k, v in case[key].items())
+        lines.append(f"  ratios of {clock} time: " + ", ".join(ratios))
+    return "\n".join(lines)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -178,27 +181,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--cells", type=int, default=2, help="the crystal is this many cells wide")
     add("--threads", type=int, default=1)
     add("--turns", type=int, default=9, help="of each side")
-    add("--out", type=Path, default=HERE / "results" / "cpu_step.json")
-    return parser.parse_args(arguments)
+    add("--out", type=Path, help="cpu_step.json; with threads, cpu_step_N_threads.json")
+    options = parser.parse_args(arguments)
+    many = f"_{options.threads}_threads" if options.threads > 1 else ""
+    options.out = options.out or result_file.RESULTS / f"cpu_step{many}.json"
+    return options
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run all cases; print and write each when it is done, with a plot."""
     options = parse(arguments)
-    hidden = ("mace_python", "symmetrix_python", "symmetrix_cache", "out")
-    result = {
-        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
-        "machine": machine(),
-        "settings": {k: v for k, v in vars(options).items() if k not in hidden},
-        "clock": "ms per atom and step; CPU time is the main number",
-        "cases": [],
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    hidden = ("mace_python", "symmetrix_python", "symmetrix_cache")
+    clock = "wall" if options.threads > 1 else "CPU"
+    text = f"ms per atom and step; {clock} time is the main number"
+    result = result_file.started(options, *hidden, clock=text, cases=[])
     for shape in options.shapes:
         for dtype in options.dtypes:
             result["cases"].append(run_case(options, shape, dtype))
             print(describe(result["cases"][-1]), flush=True)
-            options.out.write_text(json.dumps(result, indent=1) + "\n")
+            result_file.write(result, options.out)
     cpu_step_plot.draw(result, options.out.with_suffix(".svg"))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import site_targets
+
 from lamplighter.lammps_interface.doctor.versions import DEFECTS
 
 _MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
@@ -114,11 +116,18 @@ def defects(results: Path) -> str:
     return _table(("finding", "versions", "what happens", "what to do"), rows)
 
 
+def targets(results: Path) -> str:
+    """Return what was asked for, what was measured, and why where they differ."""
+    head = ("what", "target", "measured", "met", "command", "if not, why")
+    return _table(head, site_targets.targets(results))
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "cpu_step": cpu_step,
     "cpu_size": cpu_size,
     "cpu_native": cpu_native,
     "train_step": train_step,
     "crystals": crystals,
+    "targets": targets,
     "defects": defects,
 }
