@@ -1,6 +1,7 @@
 """Bad input to a command: a message that says what is wrong, exit code 2, no file."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -204,3 +205,35 @@ def test_convert_then_inspect(
         *("mliap", "rpbe"),
         ["O", "Mg"],
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["certify"],
+        ["forecast", "--atoms", "100"],
+        ["doctor", "--no-trial", "--model"],
+        ["lint", "in.lammps", "--model"],
+        ["script", "nvt", "MgO.cif", "-o", "run"],
+    ],
+)
+@pytest.mark.parametrize("model", ["model:base", "my tiny.safetensors"])
+def test_a_potential_where_lammps_reads_is_answered_with_the_line_to_type(
+    folder: Path,
+    tiny_model: Path,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    model: str,
+) -> None:
+    (folder / "my tiny.safetensors").write_bytes(tiny_model.read_bytes())
+    position = 3 if words[0] == "script" else len(words)
+    if words[0] == "forecast":
+        position = 1
+    line = [*words[:position], model, *words[position:]]
+    message = _refused(capfd, line)
+    assert f"{model} is a potential" in message
+    (fix,) = [x for x in message.splitlines() if x.startswith("fix: ")]
+    program, *convert = shlex.split(fix.removeprefix("fix: "))
+    assert program == "lamplighter"
+    assert cli.run(convert) == 0, "the line works as it stands"
+    assert list(folder.glob("*.pt"))

@@ -8,12 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
+from lamplighter.cli.examples import add_examples
 from lamplighter.cli.types import Dtype, Json, Output
 
-data = App(
-    name="data",
-    help="Labelled structures: what is in them, which to take, and a cache of them.",
-)
+data = App(name="data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,8 @@ def inspect(
     there is a problem.
 
     Args:
-        files: Extended XYZ, ASE databases, .aselmdb or folders of them, HDF5, caches.
+        files: Extended XYZ, ASE databases, .aselmdb or folders of them, HDF5, caches,
+            or dataset:NAME for a shipped set.
         labels: Names and units of the labels.
         limits: What is refused.
         as_json: Write JSON instead of a table.
@@ -131,7 +130,8 @@ def filter_(
     """Write the frames that pass into one file, in the units of this project.
 
     Args:
-        files: As for inspect.
+        files: Extended XYZ, ASE databases, .aselmdb or folders of them, HDF5, caches,
+            or dataset:NAME for a shipped set.
         output: The file to write: .xyz, .xyz.gz or .h5.
         elements: Only frames without other elements: --elements Mg O.
         max_force: Only frames without a larger force on an atom, eV/Å.
@@ -183,7 +183,8 @@ def split(
     The side of a group depends on its name and the seed alone.
 
     Args:
-        files: As for inspect.
+        files: Extended XYZ, ASE databases, .aselmdb or folders of them, HDF5, caches,
+            or dataset:NAME for a shipped set.
         output: Folder for the files.
         by: What stays together: frames of one group (their composition where they
             name no group), or of one composition.
@@ -231,7 +232,8 @@ def cache(
     stands where a file would.
 
     Args:
-        files: As for inspect.
+        files: Extended XYZ, ASE databases, .aselmdb or folders of them, HDF5, caches,
+            or dataset:NAME for a shipped set.
         output: Folder of the cache.
         cutoff: Range of the neighbour lists, at least that of the potential, Å.
         level: Level of theory of frames that name none; all others must have it.
@@ -270,3 +272,6 @@ def verify(folder: Path, /) -> int:
     from lamplighter.commands import data as data_commands
 
     return data_commands.verify(folder)
+
+
+add_examples(data, ("data",))

@@ -33,11 +33,11 @@ def evaluate(
     A frame counts for the labels that it has.
 
     Args:
-        model: A potential (safetensors), or model:base.
+        model: A potential (safetensors), or model:base for the shipped one.
         files: Labelled structures: extended XYZ, databases, HDF5, or dataset:NAME.
         head: Judge every frame with this head, whatever head the frame names.
         by: What the rows of the table are: --by config_type element domain.
-        against: Another potential, compared on the same frames.
+        against: Another potential, or model:base, compared on the same frames.
         labels: YAML file with names and units of the labels, where they are others
             than those of the documentation.
         as_json: Write JSON, with all groupings, instead of a table.

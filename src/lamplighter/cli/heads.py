@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from cyclopts import App
 
+from lamplighter.cli.examples import add_examples
 from lamplighter.cli.types import Json, Model, Output
 
-heads = App(
-    name="heads",
-    help="The heads of a model file: list, show, rename, drop, copy, renew, describe.",
-)
+heads = App(name="heads")
 
 
 @heads.command(name="list")
@@ -17,7 +15,7 @@ def list_heads(file: Model, /, *, as_json: Json = False) -> int:
     """Every head with its level of theory, elements, and what it was trained on.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         as_json: Write JSON instead of a table.
     """
     from lamplighter.commands import heads as heads_commands
@@ -30,7 +28,7 @@ def show(file: Model, head: str | None = None, /, *, as_json: Json = False) -> i
     """Everything about one head: E0, scale, level, licence, its weights.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         head: The head; may be left out when there is only one.
         as_json: Write JSON instead of text.
     """
@@ -44,7 +42,7 @@ def rename(file: Model, old: str, new: str, /, *, output: Output) -> int:
     """Give a head another name.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         old: The head.
         new: Its new name.
         output: The file to write; may be the same.
@@ -59,7 +57,7 @@ def drop(file: Model, names: list[str], /, *, output: Output) -> int:
     """Leave heads out; the others stay as they are, to the bit.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         names: The heads to leave out.
         output: The file to write; may be the same.
     """
@@ -73,7 +71,7 @@ def copy(file: Model, head: str, name: str, /, *, output: Output) -> int:
     """Add a copy of a head under another name.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         head: The head to copy.
         name: The name of the copy.
         output: The file to write; may be the same.
@@ -88,7 +86,7 @@ def renew(file: Model, head: str, /, *, output: Output, seed: int = 0) -> int:
     """Draw the readouts of a head anew, so that it can be trained from nothing.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         head: The head.
         output: The file to write; may be the same.
         seed: Of the draw.
@@ -113,7 +111,7 @@ def describe(
     """Correct what a head says about itself; its energies stay.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         head: The head.
         output: The file to write; may be the same.
         level: Level of theory of its labels.
@@ -130,3 +128,6 @@ def describe(
         "source": source,
     }
     return heads_commands.describe(file, head, facts, output)
+
+
+add_examples(heads, ("heads",))

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lamplighter.cli.types import Json, Model, Output
+from lamplighter.cli.types import Json, Output
 from lamplighter.lammps_interface.decks.options import DeckOptions, Kind
 
 _DECK_OPTIONS = DeckOptions()
 
 
 def certify(
-    model: Model,
+    model: Path,
     structure: Path | None = None,
     /,
     *,
@@ -37,7 +37,7 @@ def certify(
     codes: 0 all agree, 1 a difference or a failure, 3 not all of it could be run.
 
     Args:
-        model: An ML-IAP file.
+        model: An ML-IAP file, as lamplighter convert writes it.
         structure: One more case: a structure in any format that ASE reads.
         ranks: Numbers of ranks: --ranks 1 2 4. More than the machine has cores is slow
             and as good.
@@ -75,7 +75,7 @@ def doctor(
     lammps: str | None = None,
     /,
     *,
-    model: Model | None = None,
+    model: Path | None = None,
     explain: str | None = None,
     no_trial: bool = False,
     as_json: Json = False,
@@ -102,7 +102,7 @@ def doctor(
 
 
 def forecast(
-    model: Model,
+    model: Path,
     /,
     *,
     atoms: int,
@@ -118,7 +118,7 @@ def forecast(
     machine does counts: the prediction is for ranks that have a core each.
 
     Args:
-        model: An ML-IAP file.
+        model: An ML-IAP file, as lamplighter convert writes it.
         atoms: How many atoms the system has.
         density: Atoms per cubic ångström: 0.1 in a crystal or a dense liquid.
         ranks: MPI ranks.
@@ -138,7 +138,7 @@ def lint(
     data: Path | None = None,
     /,
     *,
-    model: Model | None = None,
+    model: Path | None = None,
     var: Annotated[
         list[tuple[str, str]] | None,
         Parameter(name=["--var", "-var"], allow_leading_hyphen=True),
@@ -167,7 +167,7 @@ def lint(
 def script(
     kind: Kind,
     structure: Path,
-    model: Model,
+    model: Path,
     /,
     *,
     output: Output,

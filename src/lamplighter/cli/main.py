@@ -18,21 +18,25 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, CycloptsError, Parameter
 
 from lamplighter import __version__
-from lamplighter.cli.data import data
 from lamplighter.cli.evaluate import evaluate
 from lamplighter.cli.examples import EXIT_CODES, add_examples
-from lamplighter.cli.heads import heads
+from lamplighter.cli.help_text import FlowingHelp
 from lamplighter.cli.lammps import certify, doctor, forecast, lint, lmp, script
-from lamplighter.cli.replay import presets, replay
+from lamplighter.cli.presets import presets
 from lamplighter.cli.types import Dtype, Json, Model, Output
-from lamplighter.cli.validate import validate
 from lamplighter.errors import LamplighterError
 
+GROUPS: Final = {
+    "data": "What is in labelled structures, which to take, and a cache of them.",
+    "heads": "Heads of a potential: list, show, rename, drop, copy, renew, describe.",
+    "replay": "What a post-training replays: old labels, and a choice of them.",
+    "validate": "What a potential is worth: the same properties in ASE and LAMMPS.",
+}
 EXIT_BAD_INPUT = 2
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
@@ -43,15 +47,11 @@ app = App(
     help_epilogue=EXIT_CODES,
     version=f"lamplighter {__version__}",
     help_format="plaintext",
+    help_formatter=FlowingHelp(),
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative=()),
 )
-app.command(data)
-app.command(evaluate)
-app.command(validate)
-app.command(heads)
-app.command(replay)
-for _command in (certify, doctor, forecast, lint, lmp, presets, script):
+for _command in (evaluate, certify, doctor, forecast, lint, lmp, presets, script):
     app.command(_command)
 
 
@@ -185,7 +185,7 @@ def select(
     """Keep some heads or elements of a potential; drop the others, exactly.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         output: The file to write.
         heads: The heads to keep; all when left out.
         elements: The elements to keep: --elements Mg O H; all when left out.
@@ -202,7 +202,8 @@ def inspect(file: Model, /, *, as_json: Json = False) -> int:
     Nothing in the file is executed.
 
     Args:
-        file: A potential (safetensors), an ML-IAP file, or a mace-torch checkpoint.
+        file: A potential (safetensors), model:base for the shipped one, an ML-IAP file,
+            or a mace-torch checkpoint.
         as_json: Write JSON instead of a table.
     """
     from lamplighter.commands import model as model_commands
@@ -277,12 +278,12 @@ def demo(*, output: Output = Path("demo-report")) -> int:
 
 
 @app.command
-def cite(*files: Path) -> int:
+def cite(*files: Model) -> int:
     """Print BibTeX of Lamplighter, and of what files or runs used.
 
     Args:
-        files: Potentials, ML-IAP files, settings of a training or a suite, folders of
-            a validation, LAMMPS scripts and logs.
+        files: Potentials (model:base is the shipped one), ML-IAP files, settings of a
+            training or a suite, folders of a validation, LAMMPS scripts and logs.
     """
     from lamplighter.commands import cite as cite_commands
 
@@ -291,3 +292,6 @@ def cite(*files: Path) -> int:
 
 app.register_install_completion_command(add_to_startup=False)
 add_examples(app)
+# Groups are imported when they are called. They add examples to their own commands.
+for _group, _help in GROUPS.items():
+    app.command(f"lamplighter.cli.{_group}:{_group}", name=_group, help=_help)

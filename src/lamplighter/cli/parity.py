@@ -33,8 +33,8 @@ def parity(
     The exit code is 1 when one fails. What an engine cannot have is told with a reason.
 
     Args:
-        source: A potential (safetensors), or a YAML suite whose two engines are
-            compared: any ASE calculator, any pair style.
+        source: A potential (safetensors), model:base for the shipped one, or a YAML
+            suite whose two engines are compared: any ASE calculator, any pair style.
         structures: Files to compare on, in any format that ASE reads. Without them,
             structures made of the suite's materials, or of a built-in one that the
             head knows.

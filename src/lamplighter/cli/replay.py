@@ -1,4 +1,4 @@
-"""The commands `lamplighter replay ...` and `lamplighter presets`."""
+"""The commands `lamplighter replay ...`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
+from lamplighter.cli.examples import add_examples
 from lamplighter.cli.types import Dtype, Json, Model, Output
 
 Many: TypeAlias = Annotated[list[Path], Parameter(consume_multiple=True)]
 
-replay = App(
-    name="replay",
-    help="What a post-training replays: labels by the old potential, and a choice.",
-)
+replay = App(name="replay")
 
 
 @replay.command
@@ -36,7 +34,7 @@ def label(
     ask for the same file, one computes.
 
     Args:
-        model: A potential (safetensors).
+        model: A potential (safetensors), or model:base for the shipped one.
         files: Structures; labels that they have are left out.
         head: The head that labels.
         output: The file to write, extended XYZ.
@@ -80,7 +78,8 @@ def select(
             element; config types in turn; or at random.
         relevance: Which may be chosen: any, those that share an element with the new
             data, or those with no other elements.
-        model: A potential, for farthest points and for distances in the report.
+        model: A potential (or model:base), for farthest points and for distances in
+            the report.
         head: The head of frames that name none.
         seed: Changes the draw.
         as_json: Write the report as JSON instead of text.
@@ -96,13 +95,4 @@ def select(
     )
 
 
-def presets(name: str | None = None, /, *, as_json: Json = False) -> int:
-    """List the presets of train and finetune, or print every value of one.
-
-    Args:
-        name: A preset; the list when left out.
-        as_json: Write JSON instead of text.
-    """
-    from lamplighter.commands import replay as replay_commands
-
-    return replay_commands.presets(name, as_json=as_json)
+add_examples(replay, ("replay",))

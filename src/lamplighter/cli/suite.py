@@ -141,7 +141,7 @@ def _property(name: str, text: str) -> Callable[..., int]:
     command.__doc__ = f"""{text[0].upper()}{text[1:]}.
 
     Args:
-        model: A potential (safetensors).
+        model: A potential (safetensors), or model:base for the shipped one.
         structure: One structure, in any format that ASE reads, or the name of a
             built-in one.
 {_COMMON}        setting: Settings of the property: --set points=15 'miller=[1, 1, 0]'.
@@ -170,7 +170,7 @@ def _model_property(name: str, text: str) -> Callable[..., int]:
     command.__doc__ = f"""{text[0].upper()}{text[1:]}.
 
     Args:
-        model: A potential (safetensors).
+        model: A potential (safetensors), or model:base for the shipped one.
         elements: What it is tried with: --elements Mg O; else all of the head's.
 {_COMMON}        setting: Settings of the property: --set n_points=200.
         as_json: Write JSON instead of a table.
@@ -193,7 +193,7 @@ def benchmark(
     """Score a potential by benchmarks with fixed protocols; validate list names them.
 
     Args:
-        model: A potential (safetensors).
+        model: A potential (safetensors), or model:base for the shipped one.
         names: Benchmarks; those that need no data when left out.
         data: Folder with the benchmark's data; what is missing is named.
         head: The head to use; may be left out when there is only one.

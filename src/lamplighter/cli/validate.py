@@ -8,15 +8,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from lamplighter.cli import suite as cli_suite
+from lamplighter.cli.examples import add_examples
 from lamplighter.cli.parity import parity
 from lamplighter.cli.refs import refs
 from lamplighter.cli.report import add_to
 from lamplighter.cli.types import Dtype, Model
 
-validate = App(
-    name="validate",
-    help="What a potential is worth: the same properties through ASE and LAMMPS.",
-)
+validate = App(name="validate")
 validate.command(refs)
 add_to(validate)
 cli_suite.register(validate)
@@ -39,7 +37,7 @@ def validate_model(
     """Physical checks without reference data: symmetry, smoothness, locality.
 
     Args:
-        file: A potential (safetensors).
+        file: A potential (safetensors), or model:base for the shipped one.
         head: The head to check; may be left out when there is only one.
         elements: What the test structures are made of: --elements Mg O. At most four
             of the head's elements when left out.
@@ -52,3 +50,6 @@ def validate_model(
     return model_checks.check_model(
         file, head, elements, dtype=dtype, device=device, output=json
     )
+
+
+add_examples(validate, ("validate",))

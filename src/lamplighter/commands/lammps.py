@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamplighter.console import info, progress, table
+from lamplighter.errors import ConfigError, explain
+from lamplighter.resources import model_file
 
 if TYPE_CHECKING:
     from lamplighter.lammps_interface.certificate import Certificate, CertifyOptions
@@ -19,6 +22,7 @@ NOT_KNOWN = 1
 FAILED = 1
 INCOMPLETE = 3
 _COMPLAINTS_SHOWN = 12
+_ELEMENTS_NAMED = 8
 
 
 def certify(
@@ -28,6 +32,7 @@ def certify(
     from lamplighter.lammps_interface import certificate as room
     from lamplighter.lammps_interface.decks.checks import read_structure
 
+    _refuse_potential(model)
     atoms = None if structure is None else read_structure(structure)
     what = room.plan(model, atoms, options)
     with progress(what.total, "certify") as advance:
@@ -66,6 +71,8 @@ def doctor(
     """Show what a LAMMPS can run here; the exit code says whether all is well."""
     from lamplighter.lammps_interface.doctor import examine
 
+    if model is not None:
+        _refuse_potential(model)
     report = examine(lammps, model, trial=trial)
     if as_json:
         info(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
@@ -95,6 +102,7 @@ def forecast(
     """Show what a run takes; exit code 1 if there is not the memory for it."""
     from lamplighter.lammps_interface.forecast import forecast as look_ahead
 
+    _refuse_potential(model)
     found = look_ahead(
         model, atoms, density, head=head, ranks=ranks, timestep_fs=timestep_fs
     )
@@ -143,6 +151,7 @@ def write_script(
     """Write a deck; show its files and the command line that runs it."""
     from lamplighter.lammps_interface.decks.write import write_deck
 
+    _refuse_potential(model)
     deck = write_deck(kind, structure, model, folder, options)
     info(f"wrote {deck.folder}: {', '.join(deck.files)}")
     for note in deck.notes:
@@ -164,7 +173,6 @@ def convert(
     """Write the ML-IAP file of a potential, or of a committee of several."""
     from lamplighter.lammps_interface.bundle import read
     from lamplighter.lammps_interface.convert import convert as write_mliap
-    from lamplighter.resources import model_file
 
     models = [model_file(model) for model in models]
     path = write_mliap(
@@ -209,6 +217,8 @@ def lint(
     from lamplighter.lammps_interface import lint as linter
     from lamplighter.lammps_interface.lint import report as view
 
+    if model is not None:
+        _refuse_potential(model)
     words = [word for name, text in variables for word in ("-var", name, text)]
     words += linter.split_options(options)
     report = linter.lint(script, data, model=model, options=words)
@@ -220,3 +230,37 @@ def lint(
     for line in lines:
         info(line)
     return DONE if report.ok else FAILED
+
+
+def _refuse_potential(file: Path) -> None:
+    """Refuse a potential by the command line that makes an ML-IAP file of it."""
+    potential = model_file(file)
+    if potential == file and not _is_potential(file):
+        return
+    from lamplighter.model import read_header
+
+    config = read_header(potential).config
+    head = config.heads[0]
+    words = [f"--head {head.name}"] if len(config.heads) > 1 else []
+    known = [e for e in config.elements if e in head.reference_energies]
+    many = len(known) > _ELEMENTS_NAMED
+    words.append("--elements " + ("... (those you need)" if many else " ".join(known)))
+    words.append(f"-o {shlex.quote(potential.stem)}.pt")
+    raise ConfigError(
+        explain(
+            f"{file} is a potential, and LAMMPS reads ML-IAP files",
+            got="a safetensors file",
+            wanted="an ML-IAP file (.pt)",
+            fix=f"lamplighter convert {shlex.quote(str(file))} {' '.join(words)}",
+        )
+    )
+
+
+def _is_potential(file: Path) -> bool:
+    """Whether a file begins as safetensors do: the size of a header, the header."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(9)
+    except OSError:
+        return False
+    return len(start) == 9 and start[8:] == b"{" and start[4:8] == bytes(4)
