@@ -1,5 +1,6 @@
 """One session per check: `nox -l` lists them, `nox -s tests` runs one."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -154,6 +155,23 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "tests/docs", "-m", "slow or not slow", *session.posargs)
 
 
+def _lammps_examples(session: nox.Session) -> dict[str, str]:
+    """Where LAMMPS' own examples are: given, installed, or unpacked from Debian's."""
+    name, installed = "LAMPLIGHTER_LAMMPS_EXAMPLES", "usr/share/lammps/examples"
+    if name in os.environ:
+        return {name: os.environ[name]}
+    if Path("/", installed).is_dir() or not shutil.which("apt-get"):
+        return {}
+    folder = Path(session.create_tmp()).resolve() / "lammps-examples"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with session.chdir(folder):
+        session.run("apt-get", "download", "lammps-examples", external=True)
+        (package,) = folder.glob("lammps-examples_*.deb")
+        session.run("dpkg", "-x", str(package), str(folder), external=True)
+    return {name: str(folder / installed)}
+
+
 @nox.session
 def examples(session: nox.Session) -> None:
     """Every example by the commands of its README, and both notebooks."""
@@ -161,11 +179,13 @@ def examples(session: nox.Session) -> None:
     _install(session, "--group", "test")
     # of its dependencies the force constants need none that is not there
     _install(session, "--no-deps", "phonolammps==0.10.1")
+    decks = _lammps_examples(session)
     session.chdir(session.create_tmp())
     session.run(
         *("pytest", "-c", str(ROOT / "pyproject.toml")),
         str(ROOT / "tests" / "examples"),
         *("-m", "slow or not slow", *session.posargs),
+        env=decks,
     )
 
 

@@ -50,7 +50,9 @@ def ours() -> dict[str, float]:
     """Frequencies at the named wave vectors that fit the supercell, in THz."""
     crystal = read("mgo.data", format="lammps-data", atom_style="atomic", units="metal")
     engine = AseEngine(Calculator(base_model(), head="pbe"))
-    settings = PhononSettings(supercell=(2, 2, 2), mesh=4)
+    settings = PhononSettings(
+        supercell=(2, 2, 2), mesh=4, displacement=0.01, check_displacement=0.02
+    )
     result = phonon.run(crystal, engine, settings)
     corners = ("frequency_G", "frequency_X", "frequency_L", "frequency_W")
     return {k: v.value for k, v in result.values.items() if k.startswith(corners)}

@@ -63,8 +63,8 @@ def launcher_findings(
     found = f"{launcher}, {flavour}"
     if not same_family(info.mpi, flavour):
         advice = (
-            f"this LAMMPS uses {info.mpi}; that mpiexec would start single jobs that "
-            "know nothing of each other. Use the one of its own MPI library"
+            f"this LAMMPS uses {info.mpi}; what that mpiexec starts ends in MPI_Init, "
+            "or as single jobs. Use the one of its own MPI library"
         )
         return [problem(subject, found, advice)], False
     return [ok(subject, found)], True

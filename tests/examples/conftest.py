@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from doc_pages import code_blocks
-
-
-def shell(text: str, folder: Path) -> str:
-    """Run lines of a shell in a folder; return what they printed."""
-    programs = Path(sys.executable).parent
-    done = subprocess.run(
-        ["bash", "-ec", text],
-        cwd=folder,
-        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return done.stdout
+from example_shell import shell
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ CASES = [
     ("libmpi.so.12: cannot open shared object file", "MPI library is not found"),
     ("libmpi.so.40 => /usr/lib/libmpi.so.40", "Open MPI in a LAMMPS"),
     ("There are not enough slots available in the system", "mpiexec of Open MPI"),
+    ("Runtime environment uses unsupported PMI version PMIx. Aborting.", "or PMIx"),
     (2 * "  1 by 1 by 1 MPI processor grid\n", "Several single jobs"),
     ("Signal code: Invalid permissions (2)", "GPU-aware"),
     ("CUDA error: an illegal memory access was encountered", "Illegal memory"),
