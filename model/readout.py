@@ -60,15 +60,19 @@ class NonLinearReadout(nn.Module):
 
     def forward(self, scalars: Tensor, heads: Tensor) -> Tensor:
         """Return ``[n_own]``; see [`LinearReadout.forward`][]."""
-        units = self.hidden_units(scalars)
-        columns = (units * self.second).sum(dim=2) / math.sqrt(self.second.shape[1])
+        rows = scalars.contiguous()
+        # by themselves: gradients of heads that lie beside each other in one tensor
+        # reach the matrix product with other strides, and it rounds otherwise
+        each = [
+            (self.hidden_units(rows, head) * self.second[head]).sum(dim=1)
+            for head in range(len(self.second))
+        ]
+        columns = torch.stack(each, dim=1) / math.sqrt(self.second.shape[1])
         return columns.gather(1, heads[:, None])[:, 0]
 
-    def hidden_units(self, scalars: Tensor) -> Tensor:
-        """Return the active hidden units of all heads, ``[n_own, n_heads, hidden]``."""
-        rows = scalars.contiguous()
-        each = [rows @ weight for weight in self.first.unbind(0)]
-        units = torch.stack(each, dim=1) / math.sqrt(self.first.shape[1])
+    def hidden_units(self, rows: Tensor, head: int) -> Tensor:
+        """Return the active hidden units of a head, ``[n_own, hidden]``."""
+        units = rows @ self.first[head].clone() / math.sqrt(self.first.shape[1])
         return self.factor * self.function(units)
 
 
@@ -82,13 +86,11 @@ class BiasedReadout(NonLinearReadout):
         self.middle_bias = nn.Parameter(torch.zeros(n_heads, hidden))
         self.bias = nn.Parameter(torch.zeros(n_heads))
 
-    def hidden_units(self, scalars: Tensor) -> Tensor:
+    def hidden_units(self, rows: Tensor, head: int) -> Tensor:
         """Return the active units of the second hidden layer."""
-        first = super().hidden_units(scalars)
-        pairs = zip(first.unbind(1), self.middle.unbind(0), strict=True)
-        each = [units @ weight for units, weight in pairs]
-        units = torch.stack(each, dim=1) / math.sqrt(self.middle.shape[1])
-        return self.factor * self.function(units + self.middle_bias)
+        first = super().hidden_units(rows, head)
+        units = first @ self.middle[head].clone() / math.sqrt(self.middle.shape[1])
+        return self.factor * self.function(units + self.middle_bias[head])
 
     def forward(self, scalars: Tensor, heads: Tensor) -> Tensor:
         """Return ``[n_own]``; see [`LinearReadout.forward`][]."""
