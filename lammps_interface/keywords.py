@@ -32,6 +32,7 @@ class Keywords:
         backend: what evaluates, ``reference`` or ``compiled``; None: the reference.
         check: steps between comparisons with an independent evaluation; 0: none.
         native: whether steps are evaluated without Python; None: where they can be.
+        deterministic: whether runs repeat to the last bit, whatever threads there are.
         replace: go on from a restart file that was written with another model.
     """
 
@@ -41,6 +42,7 @@ class Keywords:
     backend: str | None = None
     native: bool | None = None
     check: int = 0
+    deterministic: bool = False
     replace: bool = False
 
 
@@ -64,6 +66,7 @@ def parse(text: str) -> Keywords:
         backend=_word(given, "backend", BACKENDS.__contains__),
         native=_choice(given, "native"),
         check=_convert(int, given.get("check", "0"), "check", _counts(given)),
+        deterministic=_choice(given, "deterministic") is True,
         replace=_choice(given, "replace") is True,
     )
 
@@ -111,6 +114,7 @@ _WANTED: Final = {
     "backend": "reference or compiled",
     "native": "yes or no",
     "check": "a number of steps, 1 or more",
+    "deterministic": "yes or no",
     "replace": "yes or no",
 }
 

@@ -90,6 +90,8 @@ def _serve_open(address: int) -> None:
     pair_abi.check_version(request.version)
     path = os.fsdecode(request.path)
     keywords = parse(os.fsdecode(request.keywords or b""))
+    if keywords.deterministic:
+        _ask_for_determinism()
     model = load(path)
     check_model(model, path)
     model = _apply(keywords, model, path)
@@ -115,6 +117,15 @@ def _serve_open(address: int) -> None:
     request.hash = _identity(path, model).encode()
     request.handle = next(_handles)
     _open[request.handle] = _Opened(model, path, outputs, native)
+
+
+def _ask_for_determinism() -> None:
+    """Make torch, and what is compiled after this, repeat to the last bit."""
+    import torch  # noqa: PLC0415  (where it is asked for)
+
+    # what cuBLAS needs to repeat itself, read when it starts
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
 
 
 def _native(model: Any, keywords: Keywords, request: Any, *, shared: bool) -> Any:

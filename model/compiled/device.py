@@ -35,7 +35,7 @@ class DevicePotential:
         device: str,
         operators: Operators | None = None,
         *,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
     ) -> None:
         """Put the tables of `compiled` on a device.
 
@@ -44,7 +44,8 @@ class DevicePotential:
             device: as torch names it.
             operators: see [`operators_for`][]; its choice when left out.
             deterministic: whether two runs give the same bits, at some cost in time;
-                operators that are given know it themselves.
+                that of `compiled` when left out. Operators that are given know it
+                themselves.
         """
         self.config, self.dtype, self.compiled = (
             compiled.config,
@@ -52,6 +53,8 @@ class DevicePotential:
             compiled,
         )
         self._device = device
+        if deterministic is None:
+            deterministic = compiled.deterministic
         self._operators = operators or operators_for(
             device, deterministic=deterministic
         )

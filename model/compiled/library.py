@@ -20,7 +20,7 @@ INSTRUCTION_SETS: Final = ("portable", "avx2", "avx512")
 VARIABLE: Final = "LAMPLIGHTER_ISA"
 """Environment variable that names the instruction set to use."""
 
-ABI_VERSION: Final = 1
+ABI_VERSION: Final = 2
 
 # The flags of a processor, as Linux names them, that each library needs.
 _NEEDS: Final = {
@@ -39,7 +39,7 @@ _FUNCTIONS: Final[dict[str, tuple[type | None, Sequence[type]]]] = {
     "put": (_INT, (_POINTER, ctypes.c_char_p, _POINTER, _NUMBER)),
     "put_integers": (_INT, (_POINTER, ctypes.c_char_p, _POINTER, _NUMBER)),
     "build": (_INT, (_POINTER,)),
-    "evaluation_new": (_POINTER, (_POINTER, _INT)),
+    "evaluation_new": (_POINTER, (_POINTER, _INT, _INT)),
     "evaluation_free": (None, (_POINTER,)),
     "begin": (_INT, (_POINTER, _POINTER)),
     "forward": (_INT, (_POINTER, _INT)),

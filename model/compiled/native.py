@@ -27,9 +27,15 @@ class NativePotential:
     """
 
     def __init__(
-        self, library: ctypes.CDLL, tables: Tables, real_bytes: int, threads: int
+        self,
+        library: ctypes.CDLL,
+        tables: Tables,
+        real_bytes: int,
+        threads: int,
+        *,
+        deterministic: bool = False,
     ) -> None:
-        """Build it.
+        """Build it; deterministic: the same bits for any number of threads.
 
         Raises:
             EngineError: tables that do not fit together.
@@ -45,7 +51,9 @@ class NativePotential:
         for name, integers in tables.integers.items():
             self._put(library.lamplighter_put_integers, name, integers)
         self._check(library.lamplighter_build(self._potential))
-        self._evaluation = library.lamplighter_evaluation_new(self._potential, threads)
+        self._evaluation = library.lamplighter_evaluation_new(
+            self._potential, threads, deterministic
+        )
         if not self._evaluation:
             self._check(1)
         # called before the other one: finalizers run in the opposite order

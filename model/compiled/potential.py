@@ -65,6 +65,7 @@ class CompiledPotential:
         config: of the potential that was compiled: one head, some elements.
         dtype: that it computes with; energies and pair gradients are float64.
         threads: of the machine that share the atoms.
+        deterministic: whether the number of threads changes no bit.
         settings: knots, and how far it is from the reference.
     """
 
@@ -76,6 +77,7 @@ class CompiledPotential:
         settings: Settings | None = None,
         *,
         threads: int | None = None,
+        deterministic: bool | None = None,
         isa: str | None = None,
     ) -> None:
         """Build it from tables.
@@ -87,6 +89,9 @@ class CompiledPotential:
             settings: how the tables were made.
             threads: those of torch when left out. Results are the same to rounding
                 for any number, and to the last bit for the same one.
+            deterministic: whether they are the same to the last bit for any number, at
+                some cost in time; what ``torch.use_deterministic_algorithms`` asks for
+                when left out.
             isa: see [`load_library`][lamplighter.model.compiled.library.load_library].
 
         Raises:
@@ -96,10 +101,17 @@ class CompiledPotential:
         self.threads = torch.get_num_threads() if threads is None else threads
         if self.threads < 1:
             raise ConfigError(explain("bad threads", got=threads, wanted="1 or more"))
+        if deterministic is None:
+            deterministic = torch.are_deterministic_algorithms_enabled()
+        self.deterministic = deterministic
         self.config, self.dtype, self.settings = config, dtype, settings
         self._tables, self._isa = tables, isa
         self._native = NativePotential(
-            load_library(isa), tables, _REAL_BYTES[dtype], self.threads
+            load_library(isa),
+            tables,
+            _REAL_BYTES[dtype],
+            self.threads,
+            deterministic=deterministic,
         )
         known = config.heads[0].reference_energies
         self._baseline = torch.tensor(
@@ -108,7 +120,12 @@ class CompiledPotential:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self.config, self._tables, self.dtype, self.settings)
-        return _rebuilt, (arguments, self.threads, self._isa)
+        kept = {
+            "threads": self.threads,
+            "deterministic": self.deterministic,
+            "isa": self._isa,
+        }
+        return _rebuilt, (arguments, kept)
 
     def evaluate(
         self, graph: Graph, exchange: RowExchange | None = None
@@ -256,7 +273,5 @@ def _require_within(found: Deviation, wanted: Deviation, knots: int) -> None:
         )
 
 
-def _rebuilt(
-    arguments: tuple[Any, ...], threads: int, isa: str | None
-) -> CompiledPotential:
-    return CompiledPotential(*arguments, threads=threads, isa=isa)
+def _rebuilt(arguments: tuple[Any, ...], kept: dict[str, Any]) -> CompiledPotential:
+    return CompiledPotential(*arguments, **kept)

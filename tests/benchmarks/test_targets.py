@@ -1,7 +1,6 @@
 """The table of targets says what the JSON files say."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -103,6 +102,9 @@ def _is_of_gpus(key):
 
 
 def test_a_result_without_an_entry_is_not_measured(tmp_path):
-    shutil.copy(RESULTS / "cpu_step.json", tmp_path / "cpu_step_2_threads.json")
-    found = rows(tmp_path)  # that file has no ratios of wall time
+    step = json.loads((RESULTS / "cpu_step.json").read_text())
+    for case in step["cases"]:
+        del case["wall_ratios"]  # as in files of older releases
+    (tmp_path / "cpu_step_2_threads.json").write_text(json.dumps(step))
+    found = rows(tmp_path)
     assert {one[1] for one in found.values()} == {"not measured"}

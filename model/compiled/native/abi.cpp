@@ -74,11 +74,11 @@ int lamplighter_build(lamplighter_potential *potential) {
 }
 
 lamplighter_evaluation *lamplighter_evaluation_new(const lamplighter_potential *potential,
-                                                   int threads) {
+                                                   int threads, int deterministic) {
   lamplighter_evaluation *made = nullptr;
   guarded([&] {
     lamplighter::require(potential->built != nullptr, "the potential is not built yet");
-    auto self = potential->built->evaluation(threads);
+    auto self = potential->built->evaluation(threads, deterministic != 0);
     made = new lamplighter_evaluation{std::move(self)};
   });
   return made;

@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#define LAMPLIGHTER_COMPILED_VERSION 1
+#define LAMPLIGHTER_COMPILED_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,8 +46,9 @@ int lamplighter_put_integers(lamplighter_potential *, const char *name, const in
                              int64_t n);
 int lamplighter_build(lamplighter_potential *);
 
+/* deterministic: the same bits for any number of threads, at some cost in time. */
 lamplighter_evaluation *lamplighter_evaluation_new(const lamplighter_potential *,
-                                                   int threads);
+                                                   int threads, int deterministic);
 void lamplighter_evaluation_free(lamplighter_evaluation *);
 int lamplighter_begin(lamplighter_evaluation *, const lamplighter_atoms *);
 int lamplighter_forward(lamplighter_evaluation *, int layer);

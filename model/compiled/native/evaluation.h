@@ -18,12 +18,15 @@ namespace lamplighter {
 // are more threads than blocks.
 constexpr int64_t kBlock = 48, kLeastBlock = 12;
 
+// Sums of gradients where results must not depend on the number of threads.
+constexpr int kFixedShares = 8;
+
 template <typename Real> class EvaluationOf : public EvaluationBase {
  public:
-  EvaluationOf(const PotentialOf<Real> &potential, int threads)
+  EvaluationOf(const PotentialOf<Real> &potential, int threads, bool deterministic)
       : p_(potential), layers_(potential.n_layers), shared_(potential.n_layers),
-        threads_(threads),
-        scratch_(threads_.count()), private_(threads_.count()) {}
+        threads_(threads), n_shares_(deterministic ? kFixedShares : threads_.count()),
+        scratch_(threads_.count()), private_(n_shares_) {}
 
   void begin(const lamplighter_atoms &atoms) override;
   void forward(int t) override;
@@ -134,9 +137,11 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   void go_back(const Task &, Real *gradients);
   void clear_gradients(int t);
   void add_gradients(int t);
-  Real *gradients_of(int t, int thread) {
-    return thread == 0 ? shared_[t].gradients.data() : private_[thread].data();
+  Real *gradients_of(int t, int64_t share) {
+    return share == 0 ? shared_[t].gradients.data() : private_[share].data();
   }
+  // Calls work(task, gradients) for all blocks of a layer.
+  template <typename Work> void by_blocks(int t, Work work);
   void check(const lamplighter_atoms &) const;
   void arrange_blocks();
   void make_room();
@@ -178,13 +183,15 @@ template <typename Real> class EvaluationOf : public EvaluationBase {
   std::vector<Exchanged> shared_;
   std::vector<double> energies_, pair_gradients_;
   Threads threads_;
+  int64_t n_shares_;  // of the blocks; each is one thread's and has a sum of gradients
   std::vector<Scratch> scratch_;
-  std::vector<Numbers<Real>> private_;  // a sum of gradients for each thread
+  std::vector<Numbers<Real>> private_;  // a sum of gradients for each share but the first
 };
 
 template <typename Real>
-std::unique_ptr<EvaluationBase> PotentialOf<Real>::evaluation(int threads) const {
-  return std::make_unique<EvaluationOf<Real>>(*this, threads);
+std::unique_ptr<EvaluationBase> PotentialOf<Real>::evaluation(int threads,
+                                                              bool deterministic) const {
+  return std::make_unique<EvaluationOf<Real>>(*this, threads, deterministic);
 }
 
 }  // namespace lamplighter

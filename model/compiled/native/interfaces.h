@@ -27,7 +27,8 @@ class EvaluationBase {
 class PotentialBase {
  public:
   virtual ~PotentialBase() = default;
-  virtual std::unique_ptr<EvaluationBase> evaluation(int threads) const = 0;
+  virtual std::unique_ptr<EvaluationBase> evaluation(int threads,
+                                                     bool deterministic) const = 0;
 };
 
 std::unique_ptr<PotentialBase> build_float(const Tables &);

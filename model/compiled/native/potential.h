@@ -111,7 +111,8 @@ struct Factored {
 template <typename Real> class PotentialOf : public PotentialBase {
  public:
   explicit PotentialOf(const Tables &tables) { read(tables); }
-  std::unique_ptr<EvaluationBase> evaluation(int threads) const override;
+  std::unique_ptr<EvaluationBase> evaluation(int threads,
+                                             bool deterministic) const override;
 
   int n_species = 0, n_layers = 0, l_max = 0, cutoff_power = 5;
   int64_t channels = 0;

@@ -48,7 +48,7 @@ template <typename Real> void EvaluationOf<Real>::arrange_blocks() {
   std::stable_sort(order_.begin(), order_.end(),
                    [&](int64_t a, int64_t b) { return species[a] < species[b]; });
   blocks_.clear();
-  const int64_t share = (atoms_.n_own + 2 * threads_.count() - 1) / (2 * threads_.count());
+  const int64_t share = (atoms_.n_own + 2 * n_shares_ - 1) / (2 * n_shares_);
   const int64_t most = std::min(std::max(share, kLeastBlock), kBlock);
   for (int64_t begin = 0, end = 0; begin < atoms_.n_own; begin = end) {
     const int own = species[order_[begin]];
@@ -109,19 +109,30 @@ void EvaluationOf<Real>::go_back(const Task &one, Real *gradients) {
   sums_back(one, gradients);
 }
 
-// Neighbours get their share from several atoms: each thread has its own sum.
+// Neighbours get their part from several atoms: each share of the blocks has its own sum.
 template <typename Real> void EvaluationOf<Real>::clear_gradients(int t) {
   const size_t size = shared_[t].gradients.size();
   std::fill(shared_[t].gradients.begin(), shared_[t].gradients.end(), Real(0));
-  for (int k = 1; k < threads_.count(); ++k) private_[k].assign(size, Real(0));
+  for (int64_t k = 1; k < n_shares_; ++k) private_[k].assign(size, Real(0));
 }
 
 template <typename Real> void EvaluationOf<Real>::add_gradients(int t) {
   Real *sum = shared_[t].gradients.data();
   const int64_t size = int64_t(shared_[t].gradients.size());
   threads_.share(size, [&](int, int64_t begin, int64_t end) {
-    for (int k = 1; k < threads_.count(); ++k)
+    for (int64_t k = 1; k < n_shares_; ++k)
       for (int64_t i = begin; i < end; ++i) sum[i] += private_[k][i];
+  });
+}
+
+template <typename Real>
+template <typename Work>
+void EvaluationOf<Real>::by_blocks(int t, Work work) {
+  const int64_t n = int64_t(blocks_.size());
+  threads_.share(n_shares_, [&](int thread, int64_t first, int64_t last) {
+    for (int64_t s = first; s < last; ++s)
+      for (int64_t b = n * s / n_shares_; b < n * (s + 1) / n_shares_; ++b)
+        work(task(t, blocks_[b], thread), gradients_of(t, s));
   });
 }
 
@@ -129,12 +140,9 @@ template <typename Real> void EvaluationOf<Real>::forward(int t) {
   require(0 <= t && t < p_.n_layers && stage_ == t, "a stage out of its turn");
   const bool last = t + 1 == p_.n_layers;
   if (last) clear_gradients(t);
-  threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      const Task one = task(t, blocks_[b], thread);
-      go_forward(one);
-      if (last) go_back(one, gradients_of(t, thread));
-    }
+  by_blocks(t, [&](const Task &one, Real *gradients) {
+    go_forward(one);
+    if (last) go_back(one, gradients);
   });
   if (last) add_gradients(t);
   ++stage_;
@@ -146,10 +154,7 @@ template <typename Real> void EvaluationOf<Real>::backward(int t) {
   ++stage_;
   if (t + 1 == p_.n_layers) return;  // done already
   clear_gradients(t);
-  threads_.share(int64_t(blocks_.size()), [&](int thread, int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      go_back(task(t, blocks_[b], thread), gradients_of(t, thread));
-  });
+  by_blocks(t, [&](const Task &one, Real *gradients) { go_back(one, gradients); });
   add_gradients(t);
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,9 @@ def random_graph() -> Callable[..., Graph]:
     ) -> Graph:
         generator = torch.Generator().manual_seed(seed)
         places = 1.3 * torch.rand(n, 3, generator=generator, dtype=torch.float64)
-        places += 1.4 * torch.cartesian_prod(*[torch.arange(3.0)] * 3)[:n].double()
+        side = max(3, math.ceil(n ** (1 / 3)))
+        grid = torch.cartesian_prod(*[torch.arange(float(side))] * 3)
+        places += 1.4 * grid[:n].double()
         own = n if n_own is None else n_own
         i, j = torch.meshgrid(torch.arange(own), torch.arange(n), indexing="ij")
         vectors = places[j] - places[i]

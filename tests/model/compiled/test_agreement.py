@@ -128,6 +128,45 @@ def test_numbers_of_threads_agree_and_repeat(
     assert all(torch.equal(answers[2][1], one[1]) for one in answers[3:6])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_deterministic_bits_are_those_of_any_number_of_threads(
+    potential: Potential, random_graph: Callable[..., Graph], dtype: torch.dtype
+) -> None:
+    part = select(potential, "pbe", ["O", "Mg"])
+    tables = lower(part, Knots(count=65, order=3, cutoff=4.0))
+    graph = random_graph(150, 2)
+
+    def answers(*, deterministic: bool) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        made = [
+            CompiledPotential(
+                part.config, tables, dtype, threads=n, deterministic=deterministic
+            )
+            for n in (1, 2, 3, 5, 8, 11)
+        ]
+        return [one.evaluate(graph) for one in made]
+
+    first, *others = answers(deterministic=True)
+    for energies, gradients in others:
+        assert torch.equal(energies, first[0])
+        assert torch.equal(gradients, first[1])
+    free, *others = answers(deterministic=False)
+    assert any(not torch.equal(x[1], free[1]) for x in others)  # so it is needed
+    torch.testing.assert_close(free[1], first[1], rtol=1e-4, atol=1e-4)
+
+
+def test_torch_asks_for_determinism(potential: Potential) -> None:
+    part = select(potential, "pbe", ["O", "Mg"])
+    tables = lower(part, Knots(count=65, order=3, cutoff=4.0))
+    assert not CompiledPotential(part.config, tables, torch.float64).deterministic
+    torch.use_deterministic_algorithms(True)
+    try:
+        one = CompiledPotential(part.config, tables, torch.float64)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert one.deterministic
+    assert pickle.loads(pickle.dumps(one)).deterministic
+
+
 def test_blocks_of_all_sizes_agree(
     potential: Potential, random_graph: Callable[..., Graph]
 ) -> None:
