@@ -12,7 +12,7 @@ def test_no_words_ask_for_nothing():
 
 def test_all_keywords():
     words = "head r2scan charge -1.5 spin 2 device cuda:1 backend compiled check 100"
-    found = parse(f"{words} native yes replace yes")
+    found = parse(f"{words} native yes deterministic yes replace yes")
     assert found == Keywords(
         head="r2scan",
         conditions={"total_charge": -1.5, "total_spin": 2.0},
@@ -20,9 +20,11 @@ def test_all_keywords():
         backend="compiled",
         native=True,
         check=100,
+        deterministic=True,
         replace=True,
     )
     assert not parse("replace no").replace
+    assert not parse("deterministic no").deterministic
     assert parse("native no").native is False
 
 
@@ -45,6 +47,7 @@ def test_all_keywords():
         ("backend fast", "bad value.*backend fast.*reference or compiled"),
         ("device cuda:", "bad value.*device cuda:"),
         ("native maybe", "bad value.*native maybe.*yes or no"),
+        ("deterministic maybe", "bad value.*deterministic maybe.*yes or no"),
         ("replace maybe", "bad value.*replace maybe.*yes or no"),
     ],
 )

@@ -144,3 +144,18 @@ def test_two_atoms_at_one_place(small: Potential) -> None:
         compiled.evaluate(Atoms("O2", [[0.0, 0, 0], [0, 0, 1e-9]]))
     with pytest.raises(ConfigError, match="Fe"):
         compiled.evaluate(Atoms("Fe"))
+
+
+def test_float32_adds_up_in_float64(small: Potential, molecule: Atoms) -> None:
+    """Matrices are single precision; what is summed over atoms and pairs is not."""
+    compiled = Calculator(small, "pbe", backend="compiled", dtype="float32")
+    exact = Calculator(small, "pbe", backend="compiled")
+    found, wanted = compiled.evaluate(molecule), exact.evaluate(molecule)
+    assert found.forces.dtype == found.energies.dtype == np.float64
+    size = np.abs(wanted.forces).max()
+    assert size > 0.01
+    assert np.abs(found.forces.sum(axis=0)).max() < 1e-12 * max(1.0, size)
+    torque = np.cross(molecule.positions, found.forces).sum(axis=0)
+    assert np.abs(torque).max() < 1e-4 * max(1.0, size)
+    deviation = np.abs(found.forces - wanted.forces).max()
+    assert 0.0 < deviation < 1e-4 * max(1.0, size)
