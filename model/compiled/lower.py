@@ -16,6 +16,7 @@ from lamplighter.arrays import Floats, Integers
 from lamplighter.errors import ConfigError, UnsupportedModelError, explain
 from lamplighter.model.compiled.layer_tables import PARTS, layer_tables
 from lamplighter.model.compiled.radial_tables import FIRST_KNOT, Knots, radial_tables
+from lamplighter.model.compiled.repeatable import repeatable
 from lamplighter.model.compiled.tables import Tables, flat, flat_integers, padded
 from lamplighter.model.potential import Layer, Potential
 from lamplighter.model.reference_bias import NoReferenceBias
@@ -29,6 +30,7 @@ def lower(potential: Potential, knots: Knots) -> Tables:
     return lower_maps(potential).joined(lower_radial(potential, knots))
 
 
+@repeatable()
 def lower_maps(potential: Potential) -> Tables:
     """Return the tables that do not depend on the knots.
 
@@ -54,6 +56,7 @@ def lower_maps(potential: Potential) -> Tables:
     return Tables(numbers, integers)
 
 
+@repeatable()
 def lower_radial(potential: Potential, knots: Knots) -> Tables:
     """Return the tables of functions of the distance, and where their knots are.
 

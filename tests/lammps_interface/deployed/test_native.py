@@ -290,3 +290,37 @@ def test_threads_are_those_of_lammps(model, monkeypatch):
         assert [one.threads for one in fast.compiled] == [1]
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("word", ["no", "yes"])
+def test_deterministic_is_handed_to_what_evaluates(model, opened, word):
+    """With it the compiled potential of the pair style knows of it, without it not."""
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        request, problem = opened(model.compiled64, f"deterministic {word}")
+        asked = torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(before)
+    assert problem == ""
+    kept = serving._open[request.handle].model
+    assert asked == (word == "yes")
+    assert [one.deterministic for one in kept.compiled] == [word == "yes"]
+
+
+def test_bits_in_lammps_do_not_depend_on_threads(
+    model, structures, evaluate, tmp_path, monkeypatch
+):
+    name = next(iter(structures))
+    atoms = {name: structures[name] * (3, 3, 3)}
+    pair = f"pair_style mliap unified {model.compiled64} 0 deterministic yes"
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        folder = tmp_path / str(threads)
+        folder.mkdir()
+        settings = {"pair": f"{pair}\npair_coeff * * Mg O"}
+        found.append(evaluate(atoms, model.compiled64, folder, **settings)[name])
+    one, three = found
+    assert np.abs(one.forces).max() > 0.0
+    np.testing.assert_array_equal(one.forces, three.forces)
+    np.testing.assert_array_equal(one.energies, three.energies)
