@@ -80,8 +80,7 @@ def write_atoms(path: Path, cells: tuple[int, int, int]) -> int:
 
 def inside(folder: Path, n_atoms: int, pair: str = "") -> None:
     """Hold one size in this process and obey; `pair` may ask for LAMMPS alone."""
-    own = folder / f"{n_atoms}{pair}"
-    own.mkdir()
+    own = Path(tempfile.mkdtemp(dir=folder))
     (own / "model.pt").symlink_to(folder / "model.pt")
     count = write_atoms(own / "data.lmp", cells_of(n_atoms))
     engine = lammps(cmdargs=["-log", "none", "-screen", "none"])
