@@ -118,8 +118,9 @@ def defects(results: Path) -> str:
 
 def targets(results: Path) -> str:
     """Return what was asked for, what was measured, and why where they differ."""
-    head = ("what", "target", "measured", "met", "command", "if not, why")
-    return _table(head, site_targets.targets(results))
+    head = ("what", "target", "measured", "met", "script", "if not, why")
+    commands = "".join(f"\n    {one}" for one in site_targets.commands())
+    return f"{_table(head, site_targets.targets(results))}\n\nThe scripts:\n{commands}"
 
 
 TABLES: dict[str, Callable[[Path], str]] = {

@@ -43,14 +43,20 @@ class Target:
 
 
 def targets(results: Path) -> list[tuple[str, ...]]:
-    """Return what, target, measured, met, command, and cause of each target."""
+    """Return what, target, measured, met, script and cause of each target."""
     return [_row(one, results) for one in TARGETS]
+
+
+def commands() -> list[str]:
+    """Return the commands that measure the targets, each once."""
+    return list(dict.fromkeys(target.command for target in TARGETS))
 
 
 def _row(target: Target, results: Path) -> tuple[str, ...]:
     path = results / target.file
     lead = (target.what, target.wanted)
-    command = f"`{target.command}`"
+    script = Path(target.command.split()[1]).name
+    command = f'<code class="whole">{script}</code>'
     if not path.exists():
         why = target.cause if target.cause == _NO_GPU else _NO_FILE
         return (*lead, "-", "not measured", command, why)
